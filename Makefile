@@ -1,0 +1,48 @@
+# Two commands do everything on a machine with Python (3.11 or later) and make: `make demo`, `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/ready
+
+.PHONY: help setup demo test test-slow check format bench clean
+
+help:
+	@echo "make demo       design a network for the embedded digits under 1 M macs (under 3 minutes after set-up)"
+	@echo "make test       all tests but the slow ones"
+	@echo "make test-slow  the slow ones: torch.compile, torch.export, Imagenette end to end"
+	@echo "make check      what CI runs: format, lint, types, all tests with warnings as errors"
+	@echo "make bench      the benchmarks, printed as tables"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $(READY)
+
+demo: $(READY)
+	@test -e demo/result.json || $(BIN)/netwright design digits --max-macs 1M -o demo
+	@echo "The trained network and its report are in demo/: open demo/report.html (remove demo/ to run it again)"
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python benchmarks/costing.py
+
+clean:
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,6 @@
+"""`python -m netwright`."""
+
+from netwright.cli import entry
+
+if __name__ == "__main__":
+    entry()

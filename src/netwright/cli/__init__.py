@@ -1,0 +1,94 @@
+"""The command line: one module per command, loaded when it is called; one-line errors with a way out."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+import netwright
+from netwright.errors import FailedError, NetwrightError, did_you_mean
+
+COMMANDS = {  # name -> what --help says of it
+    "list": "The networks of the zoo, with params and macs.",
+    "cost": "What a network costs: params, macs, flops and acts.",
+    "train": "Train a network on pictures.",
+    "eval": "Evaluate a trained network on pictures.",
+    "predict": "Say what is on a picture.",
+    "design": "From pictures and a budget to a trained, exported network.",
+}
+
+
+class _Commands(click.Group):
+    """Finds a command's module when it is called, so that `cost` need not wait for torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            raise click.UsageError(f"no such command {cmd_name!r}{did_you_mean(cmd_name, COMMANDS) or '; see netwright --help'}")
+        command: click.Command = importlib.import_module(f"netwright.cli.{cmd_name}_command").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(netwright.__version__, message="netwright %(version)s")
+def cli() -> None:
+    """Budget in, trained network out: designs, costs, searches and trains convolutional image classifiers.
+
+    \b
+    netwright design photos/ --max-macs 30M -o photos-30M     the main job
+    netwright cost resnet50                                   what a network costs
+
+    --debug with any command shows the traceback of an error.
+    """
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, 2 for the user's mistake, 1 for a failure, 130 for Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        cli.main(words, prog_name="netwright", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader (head, less) has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("stopped; run the same command again to go on", 130)
+    except click.ClickException as error:
+        return _complain(_said(error), 2)
+    except NetwrightError as error:
+        if debug:
+            raise
+        return _complain(str(error), 1 if isinstance(error, FailedError) else 2)
+    except Exception as error:
+        if debug:
+            raise
+        return _complain(f"failed: {type(error).__name__}: {error} (--debug shows where)", 1)
+    return 0
+
+
+def _said(error: click.ClickException) -> str:
+    message = " ".join(error.format_message().split())
+    if isinstance(error, click.NoSuchOption):
+        known = [name for p in (error.ctx.command.params if error.ctx else []) for name in p.opts]
+        message = f"no such option {error.option_name}{did_you_mean(error.option_name, known)}"
+    return message
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"netwright: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def entry() -> None:
+    """What the `netwright` script calls."""
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What the commands' arguments mean: networks, image sizes, common options."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from netwright.errors import NetwrightError, did_you_mean
+from netwright.graph import Design, from_json
+from netwright.zoo import network
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def read_network(text: str) -> Design:
+    """A design from a name of the zoo, a design's JSON file, a run's folder, or `file.py:name`."""
+    path = Path(text)
+    if path.is_dir() and (path / "design.json").exists():
+        path = path / "design.json"
+    if path.suffix == ".json":
+        try:
+            return from_json(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise NetwrightError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        except NetwrightError as error:
+            raise NetwrightError(f"{path}: {error}") from None
+    file, colon, name = text.rpartition(":")
+    if colon and file.endswith(".py"):
+        return _from_file(Path(file), name)
+    return network(text)
+
+
+def _from_file(path: Path, name: str) -> Design:
+    if not path.is_file():
+        raise NetwrightError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # annotations of the designs in it are looked up there
+    try:
+        spec.loader.exec_module(module)
+    except NetwrightError:
+        raise
+    except Exception as error:
+        raise NetwrightError(f"{path} does not run: {type(error).__name__}: {error}") from error
+    found = getattr(module, name, None)
+    found = found() if isinstance(found, type) and issubclass(found, Design) else found
+    if not isinstance(found, Design):
+        names = [key for key, value in vars(module).items() if isinstance(value, Design)]
+        raise NetwrightError(f"{path} has no design {name!r}{did_you_mean(name, names)}")
+    return found
+
+
+def option_image(command: F) -> F:
+    """--image N."""
+    return click.option("--image", type=click.IntRange(1, 4096), metavar="N", help="Side of the image in pixels.")(command)
+
+
+def option_seed(command: F) -> F:
+    """--seed N."""
+    return click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of all chance.")(command)
+
+
+def option_json(command: F) -> F:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def option_out(command: F) -> F:
+    """-o FOLDER."""
+    made = click.option("-o", "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Output folder.")
+    return made(command)
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output."""
+    click.echo(json.dumps(value, indent=1))

@@ -1,0 +1,59 @@
+"""`netwright train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netwright.cli.arguments import option_image, option_json, option_out, option_seed, print_json, read_network
+from netwright.files import read_json
+
+
+@click.command("train")
+@click.argument("net")
+@click.argument("data")
+@option_out
+@option_image
+@click.option("--epochs", type=click.IntRange(1), default=40, show_default=True)
+@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Pictures per step.")
+@click.option("--lr", type=click.FloatRange(0, min_open=True), default=None, help="Peak learning rate for 128 pictures.")
+@option_seed
+@option_json
+def command(
+    net: str, data: str, out: Path, image: int | None, epochs: int, batch: int, lr: float | None, seed: int, as_json: bool
+) -> None:
+    """Train NET from scratch on DATA and write FOLDER; run again, an interrupted training goes on.
+
+    DATA is a folder with one folder of pictures per class (with or without train/val/test around
+    them), or `digits`.
+
+    \b
+    Example: netwright train resnet20_cifar photos/ --image 64 --epochs 30 -o run
+    """
+    design = read_network(net)
+    from netwright.progress import Progress
+    from netwright.training import Recipe
+    from netwright.training.train import train
+
+    recipe = Recipe(epochs=epochs, batch=batch)
+    run = train(
+        design, data, out=out, image=image, recipe=recipe.replace(lr=lr) if lr else recipe, seed=seed, progress=Progress()
+    )
+    assert run.folder is not None
+    report_result(run.folder, as_json)
+
+
+def report_result(folder: Path, as_json: bool) -> None:
+    """Say how a finished run went and where its files are."""
+    result = read_json(folder / "result.json")
+    if as_json:
+        print_json(result)
+        return
+    accuracy, cost = result["accuracy"], result["cost"]
+    low, high = (100 * bound for bound in accuracy["interval_95"])
+    click.echo(
+        f"{100 * accuracy['top1']:.1f} % of {accuracy['of']:,} held-out pictures right "
+        f"(95 % interval {low:.1f} to {high:.1f} %), {cost['macs']:,} macs, {cost['params']:,} params"
+    )
+    click.echo(f"open {folder / 'report.html'}, or: netwright predict {folder} PICTURE")

@@ -1,0 +1,137 @@
+"""Files that are whole or not there, and output folders that are never overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from netwright.errors import FailedError, NetwrightError
+
+try:
+    import fcntl
+except ImportError:  # Windows: two runs in one folder are then the user's to avoid
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, moved there when the block ends well; a kill leaves the old file or none.
+
+    Raises FailedError when the disk or the folder's permissions refuse.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise FailedError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file; raises NetwrightError where it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NetwrightError(f"cannot read {path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise NetwrightError(f"{path} is not JSON: {error}") from None
+
+
+class Output:
+    """An output folder: results at the top, everything of the way there below `work/`.
+
+    `result.json` is written last and marks the run as finished.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.work = folder / "work"
+        self.result = folder / "result.json"
+        self._command = self.work / "command.json"
+
+    @contextlib.contextmanager
+    def claimed(self, command: str, arguments: dict[str, Any]) -> Iterator[bool]:
+        """Hold the folder for one command; tells whether an unfinished run of the same arguments goes on.
+
+        Raises NetwrightError where anything of value would be overwritten: a finished run, one made
+        with other arguments (the differences are listed), foreign files, or a run still in progress.
+        """
+        made_by = {"command": command, "arguments": arguments}
+        goes_on = self._command.exists()
+        self._refuse(made_by, goes_on)
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NetwrightError(f"cannot make the folder {self.work}: {error.strerror}") from None
+        with self._lock():
+            self._refuse(made_by, goes_on)
+            if not goes_on:
+                write_json(self._command, made_by)
+            yield goes_on
+
+    def _refuse(self, made_by: dict[str, Any], goes_on: bool) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise NetwrightError(f"{self.folder} is a file: choose another output folder with -o")
+        if not goes_on:
+            strange = sorted(p.name for p in self.folder.glob("*") if p != self.work)
+            if strange:
+                raise NetwrightError(f"{self.folder} holds other files ({strange[0]}): choose another output folder with -o")
+            return
+        before = read_json(self._command)
+        differences = _differences(before, made_by)
+        if differences:
+            raise NetwrightError(
+                f"{self.folder} holds a run made with other arguments ({'; '.join(differences)}): "
+                "choose another output folder with -o"
+            )
+        if self.result.exists():
+            raise NetwrightError(f"{self.folder} holds a finished run: choose another output folder with -o")
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        with (self.work / "lock").open("w") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    raise NetwrightError(f"another process is at work in {self.folder}") from None
+            yield
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    if before.get("command") != now["command"]:
+        return [f"command {before.get('command')}, now {now['command']}"]
+    old, new = before["arguments"], now["arguments"]
+    return [f"{name} {old.get(name)}, now {new.get(name)}" for name in {**old, **new} if old.get(name) != new.get(name)]

@@ -1,0 +1,190 @@
+"""A traced network or block, ready to be read: totals, rows, names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from netwright.errors import DesignError
+from netwright.graph.layers import Counts, Layer, Shape
+
+# A tape is one flat list: name, layer, input, shape, counts of the first node, then of the second, ... An
+# object for each node would read better, but then the garbage collector takes half of the time of a trace.
+# The input is the place of the node that is read, or a tuple of places; the counts are None for nothing.
+Tape = list[Any]
+FIELDS = 5
+
+# A tape's names carry one mark: "~relu" asks for a name of its own (relu, relu_1, ...), "#stage1"
+# is a section, which groups the layers of a block but leaves their names as they are.
+AUTOMATIC, SECTION = "~", "#"
+
+
+class Node(NamedTuple):
+    """One layer or block of a graph; `inputs` are the places of the nodes that it reads.
+
+    `section` is the label of the section around it, or ''.
+    """
+
+    name: str
+    layer: Layer | Graph
+    inputs: tuple[int, ...]
+    shape: Shape | tuple[Shape, ...]  # several shapes for a block with several outputs
+    section: str = ""
+    automatic: bool = False  # the name was not given, but made from the kind
+
+
+class Row(NamedTuple):
+    """One layer under its full name; `stage` and `block` are the outermost and innermost group around it."""
+
+    name: str
+    stage: str
+    block: str
+    layer: Layer
+    shape: Shape
+
+    @property
+    def counts(self) -> Counts:
+        """Params, macs and acts of this layer for one image."""
+        return self.layer.counts(self.shape) or (0, 0, 0)
+
+
+class Graph:
+    """What a design wrote when it was called on a shape. Every block in it is a graph too.
+
+    Holds only what its outputs reach. Immutable, and shared: equal blocks are one object.
+    """
+
+    __slots__ = ("_layers", "_marked", "_names", "_outputs", "_read", "_reads", "_shapes", "inputs", "totals")
+
+    def __init__(self, tape: Tape, inputs: int, outputs: tuple[int, ...]) -> None:
+        self._marked, self._layers, self._reads, self._shapes, costs = [tuple(tape[i::FIELDS]) for i in range(FIELDS)]
+        self._names, sectioned = resolve_names(self._marked)
+        self._outputs = outputs
+        self._read: tuple[tuple[Node, ...], tuple[int, ...]] | None = None
+        self.inputs = inputs
+        params = macs = acts = 0
+        for counts in costs:
+            if counts is not None:
+                params += counts[0]
+                macs += counts[1]
+                acts += counts[2]
+        self.totals: Counts = (params, macs, acts)
+        if sectioned:
+            _refuse_clashes([node.name for node in self.nodes if not node.automatic])
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The layers and blocks in execution order, sections opened; the first ones are the inputs."""
+        return self._reading()[0]
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The places of the outputs among the nodes."""
+        return self._reading()[1]
+
+    def _reading(self) -> tuple[tuple[Node, ...], tuple[int, ...]]:
+        if self._read is None:
+            nodes: list[Node] = []
+            place: list[int] = []  # of a written layer among the nodes
+            for i, (mark, layer) in enumerate(zip(self._marked, self._layers, strict=True)):
+                read = self._reads[i]
+                inputs = tuple([place[j] for j in (read if type(read) is tuple else (read,))])
+                if mark[0] == SECTION:
+                    place.append(_open_section(nodes, self._names[i], layer, inputs))
+                else:
+                    place.append(len(nodes))
+                    nodes.append(Node(self._names[i], layer, inputs, self._shapes[i], "", mark[0] == AUTOMATIC))
+            self._read = tuple(nodes), tuple([place[i] for i in self._outputs])
+        return self._read
+
+    @property
+    def params(self) -> int:
+        """Learnable numbers."""
+        return self.totals[0]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one image."""
+        return self.totals[1]
+
+    @property
+    def acts(self) -> int:
+        """Outputs of convolutions and linear layers for one image."""
+        return self.totals[2]
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes of the outputs."""
+        return tuple([self._shapes[i] for i in self._outputs])
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the first output."""
+        shape: Shape = self._shapes[self._outputs[0]]
+        return shape
+
+    def rows(self, prefix: str = "", stage: str = "", block: str = "") -> Iterator[Row]:
+        """Every layer of every block in execution order, under its full name: layer1.0.conv1, ..."""
+        for node in self.nodes[self.inputs :]:
+            name = prefix + node.name
+            section = f"{block}.{node.section}" if block and node.section else node.section
+            if isinstance(node.layer, Graph):
+                yield from node.layer.rows(name + ".", stage or section or name, name)
+            elif node.layer.kind != "item":
+                shape: Shape = node.shape  # type: ignore[assignment]
+                yield Row(name, stage or section or name, section or block or name, node.layer, shape)
+
+
+def _open_section(nodes: list[Node], label: str, section: Graph, inputs: tuple[int, ...]) -> int:
+    """Append the nodes of a section; returns the place of its output."""
+    place = [*inputs, *range(len(nodes), len(nodes) + len(section.nodes) - section.inputs)]
+    for node in section.nodes[section.inputs :]:
+        name = f"{label}_{node.name}" if node.automatic else node.name
+        around = f"{label}.{node.section}" if node.section else label
+        moved = tuple([place[i] for i in node.inputs])
+        nodes.append(node._replace(name=name, inputs=moved, section=around))
+    output: int = place[section.outputs[0]]
+    return output
+
+
+_NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+
+
+@lru_cache(maxsize=1 << 12)
+def resolve_names(marked: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
+    """Plain names for a tape's marked ones, and whether there are sections among them.
+
+    Automatic names avoid the given ones and are numbered in order. Raises DesignError when two layers
+    would share a name, or one would lie inside another.
+    """
+    given = [name for name in marked if name[:1] not in (AUTOMATIC, SECTION)]
+    _refuse_clashes(given)
+    taken = set(given)
+    resolved = []
+    for name in marked:
+        if name[:1] in (AUTOMATIC, SECTION):
+            name = stem = name[1:]
+            number = 0
+            while name in taken:
+                number += 1
+                name = f"{stem}_{number}"
+            taken.add(name)
+        resolved.append(name)
+    return tuple(resolved), any(name[:1] == SECTION for name in marked)
+
+
+def _refuse_clashes(given: list[str]) -> None:
+    taken: set[str] = set()
+    for name in given:
+        if not _NAME.fullmatch(name):
+            raise DesignError(f"{name!r} is no name for a layer: write letters, digits and _ with dots between")
+        if name in taken:
+            raise DesignError("two layers have this name", name)
+        taken.add(name)
+    for name in given:
+        parts = name.split(".")
+        for i in range(1, len(parts)):
+            if (outer := ".".join(parts[:i])) in taken:
+                raise DesignError(f"this name lies inside the layer {outer!r}", name)

@@ -1,0 +1,367 @@
+"""Running a design on shapes alone: the feature map it is called on, and the memoised trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from types import FunctionType
+from typing import Any
+
+from netwright.errors import DesignError, VanishedError
+from netwright.graph import layers as L
+from netwright.graph.graph import FIELDS, Graph, Tape
+from netwright.graph.layers import Counts, Layer, Pair, Shape, pair
+from netwright.graph.values import Design
+
+Body = Design | Callable[..., Any]
+
+_INPUT = L.Input()
+_ADD, _MULTIPLY, _CONCAT, _FLATTEN = L.Add(), L.Multiply(), L.Concat(), L.Flatten()
+_GLOBAL = L.AdaptivePool((1, 1))
+
+
+# Making a layer checks it and finds its output shape: done once for equal arguments.
+@lru_cache(maxsize=1 << 16, typed=True)
+def _conv(
+    shape: Shape, width: int, kernel: int | Pair, stride: int | Pair, padding: int | Pair | None, *rest: Any
+) -> tuple[L.Conv, Shape, Counts]:
+    for name, value in (("width", width), ("kernel", kernel), ("stride", stride), ("groups", rest[0])):
+        if type(value) is not int or value < 1:
+            _sizes(**{name: value})
+    kernel = pair(kernel)
+    if padding is None:
+        padding = (kernel[0] // 2, kernel[1] // 2)
+    elif padding and any(type(p) is not int or p < 0 for p in pair(padding)):
+        raise DesignError(f"padding is {padding!r}, expected whole numbers of at least 0")
+    layer = L.Conv(shape[0], width, kernel, pair(stride), pair(padding), *rest)
+    out = layer.out(shape)
+    return layer, out, layer.counts(out)
+
+
+@lru_cache(maxsize=1 << 12, typed=True)
+def _linear(shape: Shape, width: int, bias: bool, role: str) -> tuple[L.Linear, Shape, Counts]:
+    _sizes(width=width)
+    layer = L.Linear(shape[0], width, bias, role)
+    out = layer.out(shape)
+    return layer, out, layer.counts(out)
+
+
+@lru_cache(maxsize=1 << 12, typed=True)
+def _norm(shape: Shape, eps: float, momentum: float, role: str) -> tuple[L.Norm, Shape, Counts]:
+    if len(shape) != 3:
+        raise DesignError(f"needs a map of (channels, height, width), got {shape}")
+    layer = L.Norm(shape[0], eps, momentum, role)
+    return layer, shape, layer.counts(shape)
+
+
+_RELU, _SILU, _SIGMOID = L.Activation("relu"), L.Activation("silu"), L.Activation("sigmoid")
+
+
+def _sizes(**values: Any) -> None:
+    for name, value in values.items():
+        if type(value) is int and value >= 1:
+            continue
+        if type(value) is not tuple or len(value) != 2 or any(type(v) is not int or v < 1 for v in value):
+            raise DesignError(f"{name} is {value!r}, expected a whole number of at least 1")
+
+
+class FeatureMap:
+    """What a design sees in place of a tensor: a shape, and the tape on which its layers are written.
+
+    Every method writes one layer and returns its output. Names are the checkpoint's; a layer
+    without weights may be left unnamed and is then called by its kind (relu, relu_1, ...).
+    """
+
+    __slots__ = ("_index", "_tape", "shape")
+
+    def __init__(self, shape: Shape, index: int, tape: Tape) -> None:
+        self.shape = shape
+        self._index = index
+        self._tape = tape
+
+    def __repr__(self) -> str:
+        return f"FeatureMap{self.shape}"
+
+    def __bool__(self) -> bool:
+        raise DesignError("a feature map is neither true nor false: a design may ask for its shape, not its values")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the map, or features of a flat one."""
+        return self.shape[0]
+
+    def _write(self, name: str, layer: Layer | Graph, shape: Any, counts: Counts | None = None) -> FeatureMap:
+        tape = self._tape
+        index = len(tape) // FIELDS
+        tape += (name, layer, self._index, shape, counts)
+        return FeatureMap(shape, index, tape)
+
+    def layer(self, layer: Layer, name: str = "") -> FeatureMap:
+        """Write any layer; the methods below are short forms."""
+        name = name or "~" + layer.kind
+        try:
+            out = layer.out(self.shape)
+            return self._write(name, layer, out, layer.counts(out))
+        except DesignError as error:
+            raise error.inside(name.lstrip("~")) from None
+
+    # ------------------------------------------------------------ layers with weights
+
+    def conv(
+        self,
+        name: str,
+        width: int,
+        kernel: int | Pair,
+        stride: int | Pair = 1,
+        *,
+        padding: int | Pair | None = None,
+        groups: int = 1,
+        bias: bool = False,
+        role: str = "",
+    ) -> FeatureMap:
+        """A convolution to `width` channels; padding None keeps the size of an odd kernel at stride 1."""
+        try:
+            made = _conv(self.shape, width, kernel, stride, padding, groups, bias, role)
+        except DesignError as error:
+            raise error.inside(name) from None
+        tape = self._tape
+        index = len(tape) // FIELDS
+        tape += (name, made[0], self._index, made[1], made[2])
+        return FeatureMap(made[1], index, tape)
+
+    def norm(self, name: str, *, eps: float = 1e-5, momentum: float = 0.1, role: str = "") -> FeatureMap:
+        """Batch normalization; `momentum` is the share of the new batch, as in torch."""
+        try:
+            made = _norm(self.shape, eps, momentum, role)
+        except DesignError as error:
+            raise error.inside(name) from None
+        return self._write(name, *made)
+
+    def linear(self, name: str, width: int, *, bias: bool = True, role: str = "") -> FeatureMap:
+        """A fully connected layer on a flat map."""
+        try:
+            made = _linear(self.shape, width, bias, role)
+        except DesignError as error:
+            raise error.inside(name) from None
+        return self._write(name, *made)
+
+    # ------------------------------------------------------------ layers without
+
+    def relu(self, name: str = "~relu") -> FeatureMap:
+        """max(x, 0)."""
+        return self._write(name, _RELU, self.shape)
+
+    def silu(self, name: str = "~silu") -> FeatureMap:
+        """x times sigmoid(x), also called swish."""
+        return self._write(name, _SILU, self.shape)
+
+    def sigmoid(self, name: str = "~sigmoid") -> FeatureMap:
+        """1 / (1 + exp(-x))."""
+        return self._write(name, _SIGMOID, self.shape)
+
+    def max_pool(
+        self, kernel: int | Pair, stride: int | Pair, *, padding: int | Pair = 0, ceil: bool = False, name: str = ""
+    ) -> FeatureMap:
+        """The largest value of each window; `ceil` keeps a last window that hangs over the edge."""
+        return self.layer(L.Pool("max_pool", pair(kernel), pair(stride), pair(padding), ceil), name)
+
+    def avg_pool(
+        self, kernel: int | Pair, stride: int | Pair, *, padding: int | Pair = 0, ceil: bool = False, name: str = ""
+    ) -> FeatureMap:
+        """The mean of each window; zeros of the padding count."""
+        return self.layer(L.Pool("avg_pool", pair(kernel), pair(stride), pair(padding), ceil), name)
+
+    def adaptive_pool(self, size: int | Pair, name: str = "") -> FeatureMap:
+        """The means of a grid of `size` cells: later layers see one size whatever the image's."""
+        return self.layer(L.AdaptivePool(pair(size)), name)
+
+    def global_pool(self, name: str = "") -> FeatureMap:
+        """The mean over all pixels, flat: (channels, height, width) -> (channels,)."""
+        return self.layer(_GLOBAL, name).flatten()
+
+    def flatten(self, name: str = "") -> FeatureMap:
+        """(channels, height, width) -> (features,)."""
+        return self.layer(_FLATTEN, name)
+
+    def dropout(self, rate: float, name: str = "") -> FeatureMap:
+        """A site where training may zero values; `rate` is the published default."""
+        return self.layer(L.Dropout(rate), name)
+
+    def subsample(self, width: int, stride: int, name: str = "") -> FeatureMap:
+        """Every stride-th pixel, zero channels added to `width`: ResNet's shortcut without params (option A)."""
+        return self.layer(L.Subsample(width, stride), name)
+
+    # ------------------------------------------------------------ several maps
+
+    def __add__(self, other: FeatureMap) -> FeatureMap:
+        if not isinstance(other, FeatureMap):
+            return NotImplemented
+        if self.shape != other.shape:
+            raise DesignError(f"cannot add maps of {self.shape} and {other.shape}")
+        return self._join("~add", _ADD, self.shape, (other,))
+
+    def __mul__(self, gate: FeatureMap) -> FeatureMap:
+        """Scale by a gate of the same shape, or of one pixel per channel."""
+        if not isinstance(gate, FeatureMap):
+            return NotImplemented
+        if gate.shape not in (self.shape, (self.shape[0], 1, 1)):
+            raise DesignError(f"cannot scale a map of {self.shape} by a gate of {gate.shape}")
+        return self._join("~multiply", _MULTIPLY, self.shape, (gate,))
+
+    def _join(
+        self, name: str, layer: Layer | Graph, shape: Any, others: Iterable[FeatureMap], counts: Counts | None = None
+    ) -> FeatureMap:
+        tape = self._tape
+        for other in others:
+            if other._tape is not tape:
+                raise DesignError("joins maps of different blocks: pass the other map to the block as an input")
+        index = len(tape) // FIELDS
+        tape += (name, layer, (self._index, *[m._index for m in others]), shape, counts)
+        return FeatureMap(shape, index, tape)
+
+    # ------------------------------------------------------------ blocks
+
+    def block(self, name: str, body: Body, *args: Any, maps: tuple[FeatureMap, ...] = ()) -> Any:
+        """Apply `body(x, *maps, *args)` as a block; its layers are called `name.…`.
+
+        `body` is a design or a function of a module, pure in its arguments and shapes; it returns
+        one map or a tuple of maps, and so does this call. Equal blocks are traced once.
+        """
+        shapes = (self.shape, *[m.shape for m in maps]) if maps else (self.shape,)
+        try:
+            graph = _trace(body, shapes, *args)
+        except DesignError as error:
+            raise error.inside(name) if name[0] != "#" else error from None
+        except TypeError:
+            _refuse_arguments(body, args)
+            raise
+        shape = graph.shape if len(graph._outputs) == 1 else graph.shapes
+        totals = graph.totals
+        made = self._join(name, graph, shape, maps, totals) if maps else self._write(name, graph, shape, totals)
+        if len(graph._outputs) == 1:
+            return made
+        return tuple(made._write("~item", L.Item(i), out) for i, out in enumerate(graph.shapes))
+
+    def repeat(self, names: Iterable[str], body: Body, *args: Any) -> FeatureMap:
+        """Apply an equal block once for each name; it must keep the shape, so it is traced once."""
+        x = self
+        for count, name in enumerate(names):
+            if count == 0:
+                x = x.block(name, body, *args)
+                tape, shape, graph = x._tape, x.shape, x._tape[1 - FIELDS]
+                if shape != self.shape:
+                    raise DesignError(f"cannot be repeated: it turns {self.shape} into {shape}", name)
+            else:
+                tape += (name, graph, len(tape) // FIELDS - 1, shape, graph.totals)
+        return FeatureMap(x.shape, len(x._tape) // FIELDS - 1, x._tape)
+
+    def section(self, label: str, body: Body, *args: Any) -> FeatureMap:
+        """A block in the tables only: its layers keep the names they would have here, but are summed as `label`."""
+        made = self.block("#" + label, body, *args)
+        if not isinstance(made, FeatureMap):
+            raise DesignError(f"a section returns one map, {_called(body)} returned {len(made)}", label)
+        return made
+
+
+def concat(first: FeatureMap, *rest: FeatureMap) -> FeatureMap:
+    """The maps' channels one after the other; height and width must agree."""
+    for other in rest:
+        if other.shape[1:] != first.shape[1:]:
+            raise DesignError(f"cannot concatenate maps of {first.shape} and {other.shape}")
+    channels = sum(m.shape[0] for m in (first, *rest))
+    return first._join("~concat", _CONCAT, (channels, *first.shape[1:]), rest)
+
+
+# ---------------------------------------------------------------- tracing
+
+
+@lru_cache(maxsize=1 << 15, typed=True)
+def _trace(body: Body, shapes: tuple[Shape, ...], *args: Any) -> Graph:
+    """The graph of a block. Memoised, so the sixteen blocks of ResNet-50 are traced as eight.
+
+    `typed` keeps 1 and True apart; arguments that could hide them (tuples) are refused before
+    anything is remembered.
+    """
+    _refuse_arguments(body, args)
+    tape: Tape = []
+    for shape in shapes:
+        tape += ("~input", _INPUT, (), shape, None)
+    result = body(*[FeatureMap(shape, i, tape) for i, shape in enumerate(shapes)], *args)
+    made = result if type(result) is tuple else (result,)
+    for value in made:
+        if type(value) is not FeatureMap or value._tape is not tape:
+            raise DesignError(f"{_called(body)} returned {value!r}: expected feature maps made from its input")
+    return Graph(*_reached(tape, len(shapes), tuple([m._index for m in made])))
+
+
+def _reached(tape: Tape, inputs: int, outputs: tuple[int, ...]) -> tuple[Tape, int, tuple[int, ...]]:
+    """Drop the layers that no output reads."""
+    count = len(tape) // FIELDS
+    read = set(tape[2::FIELDS])
+    for places in [places for places in read if type(places) is tuple]:
+        read.remove(places)
+        read.update(places)
+    read.update(outputs, range(inputs))
+    if len(read) == count:  # each is read by a later one or is an output: all are reached
+        return tape, inputs, outputs
+    reads = [places if type(places) is tuple else (places,) for places in tape[2::FIELDS]]
+    reached = {*range(inputs), *outputs}
+    for i in range(count - 1, -1, -1):
+        if i in reached:
+            reached.update(reads[i])
+    place = {old: new for new, old in enumerate(sorted(reached))}
+    kept: Tape = []
+    for i in sorted(reached):
+        name, layer, _, shape, counts = tape[FIELDS * i : FIELDS * (i + 1)]
+        kept += (name, layer, tuple(place[j] for j in reads[i]), shape, counts)
+    return kept, inputs, tuple(place[i] for i in outputs)
+
+
+_PLAIN = {int, float, str, bool, type(None)}
+
+
+def _refuse_arguments(body: Body, args: tuple[Any, ...]) -> None:
+    if not (type(body) is FunctionType and "<" not in body.__qualname__) and not isinstance(body, Design):
+        raise DesignError(f"{_called(body)} cannot be a block: use a design, or a function defined at the top of a module")
+    for value in args:
+        if type(value) not in _PLAIN and not isinstance(value, Design):
+            raise DesignError(
+                f"{_called(body)} got the argument {value!r}: a block takes numbers, words and designs; "
+                "put several values into a design"
+            )
+
+
+def _called(body: Any) -> str:
+    return str(getattr(body, "__qualname__", None) or body)
+
+
+def trace(design: Body, image: int | Pair | None = None, channels: int = 3) -> Graph:
+    """The graph of a design called on an image of `channels` and `image` pixels (one side, or height and width).
+
+    `image` defaults to the design's own resolution. Raises DesignError where the design contradicts
+    itself and VanishedError where the image is too small, naming the layer.
+
+    >>> from netwright.zoo import network
+    >>> trace(network("resnet50"), image=224).params
+    25557032
+    """
+    size = image if image is not None else getattr(design, "resolution", 224)
+    _sizes(image=size, channels=channels)
+    shape = (channels, *pair(size))
+    try:
+        return _trace(design, (shape,))
+    except VanishedError as error:
+        least = smallest_image(design, channels, start=min(shape[1:]) + 1)
+        way_out = f"; the smallest image it takes is {least} px" if least else ""
+        raise VanishedError(f"{error.problem} ({shape[1]} x {shape[2]} px){way_out}", error.path) from None
+
+
+def smallest_image(design: Body, channels: int = 3, *, start: int = 1, most: int = 1024) -> int | None:
+    """The side of the smallest square image from `start` px on that the design takes, or None up to `most` px."""
+    for size in range(start, most + 1):
+        try:
+            _trace(design, ((channels, size, size),))
+        except VanishedError:
+            continue
+        return size
+    return None

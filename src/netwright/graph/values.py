@@ -1,0 +1,255 @@
+"""Designs are inert values: frozen, checked, equal, hashable, and the same after a trip through JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import types
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal, Self, dataclass_transform
+
+from netwright.errors import DesignError, did_you_mean
+
+SCHEMA = 1  # of the JSON form; raised when an old file would be read wrongly
+
+
+@dataclasses.dataclass(frozen=True)
+class AtLeast:
+    """A bound that a field's annotation carries: `Annotated[int, AtLeast(1)]`."""
+
+    least: float
+    most: float = math.inf
+
+    def __str__(self) -> str:
+        return f"at least {self.least:g}" if self.most == math.inf else f"from {self.least:g} to {self.most:g}"
+
+
+Count = Annotated[int, AtLeast(1)]
+Size = Annotated[int, AtLeast(0)]
+Fraction = Annotated[float, AtLeast(0, 1)]
+Positive = Annotated[float, AtLeast(1e-12)]
+
+
+@dataclass_transform(frozen_default=True)
+class Value:
+    """Base of designs, recipes and spaces: subclass it with annotated fields and it is a frozen, checked dataclass.
+
+    Values are stored as they were given (never rounded); a wrong one raises DesignError, which names
+    the field, the value and what was expected. Subclasses are final: wrap one in a field, do not
+    inherit from it.
+    """
+
+    registry: ClassVar[dict[str, type[Value]]] = {}
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    def __init_subclass__(cls, *, abstract: bool = False) -> None:
+        super().__init_subclass__()
+        if abstract:
+            return
+        parent = cls.__mro__[1]
+        if parent.__name__ in Value.registry:
+            raise TypeError(f"{cls.__name__} inherits from {parent.__name__}, which is final: wrap it in a field instead")
+        known = Value.registry.get(cls.__name__)
+        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"{known.__module__} has a {cls.__name__} already: choose another name")
+        Value.registry[cls.__name__] = cls
+        dataclasses.dataclass(frozen=True)(cls)
+        # the dataclass writes a hash that walks all fields at every look-up: keep the cached one
+        cls.__hash__ = Value.__hash__  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        values = self.__dict__
+        cls: Any = type(self)
+        for name, check in _checks(cls):
+            expected = check(values[name])
+            if expected:
+                raise DesignError(f"{type(self).__name__}: {name} is {values[name]!r}, expected {expected}")
+        self.check()
+
+    def check(self) -> None:
+        """What no single field can tell: raise DesignError where fields contradict one another."""
+
+    def __hash__(self) -> int:
+        cached: int | None = self.__dict__.get("_hash")
+        if cached is None:
+            cached = hash((type(self), *self.__dict__.values()))
+            self.__dict__["_hash"] = cached
+        return cached
+
+    def __getstate__(self) -> dict[str, Any]:
+        # hashes of strings differ from process to process: never pickle one
+        return self.fields()
+
+    def fields(self) -> dict[str, Any]:
+        """Field names and values, in the order of their definition."""
+        return {name: self.__dict__[name] for name in self.__dataclass_fields__}
+
+    def replace(self, **changes: Any) -> Self:
+        """The same design with some fields changed; an unknown field is an error that names the nearest ones."""
+        _check_names(type(self), changes)
+        return dataclasses.replace(self, **changes)
+
+
+class Design(Value, abstract=True):
+    """A network or block: a value that is called on a feature map and writes itself there, layer by layer.
+
+    >>> class Tiny(Design):
+    ...     width: Count = 8
+    ...     def __call__(self, x):
+    ...         return x.conv("conv", self.width, 3).relu().global_pool().linear("fc", 10)
+    >>> Tiny(width=16)
+    Tiny(width=16)
+    """
+
+    def __call__(self, *maps_and_arguments: Any) -> Any:
+        """Write the layers on the first argument's tape; returns a feature map, or a tuple of them."""
+        raise DesignError(f"{type(self).__name__} has no __call__: it cannot be traced")
+
+
+def same_length(design: Value, *names: str) -> None:
+    """Raise DesignError unless the tuples in these fields are equally long."""
+    lengths = {name: len(getattr(design, name)) for name in names}
+    if len(set(lengths.values())) > 1:
+        told = " but ".join(f"{length} {name}" for name, length in lengths.items())
+        raise DesignError(f"{type(design).__name__}: {told}, expected one of each per stage")
+
+
+def _check_names(cls: type[Value], names: typing.Iterable[str]) -> None:
+    for name in names:
+        if name not in cls.__dataclass_fields__:
+            near = did_you_mean(name, cls.__dataclass_fields__)
+            raise DesignError(f"{cls.__name__} has no field {name!r}{near or '; it has ' + ', '.join(cls.__dataclass_fields__)}")
+
+
+# ---------------------------------------------------------------- checking a field by its annotation
+
+Check = Callable[[Any], str]  # '' when the value fits, else what was expected
+
+
+@functools.cache
+def _checks(cls: Any) -> tuple[tuple[str, Check], ...]:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return tuple((name, _check_of(hints[name])) for name in cls.__dataclass_fields__)
+
+
+def _check_of(hint: Any) -> Check:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return _bounded(_check_of(args[0]), [a for a in args[1:] if isinstance(a, AtLeast)])
+    if origin is tuple:
+        return _tuple_of(args)
+    if origin is Literal:
+        return lambda value: "" if _is_one_of(value, args) else f"one of {', '.join(map(repr, args))}"
+    if origin in (typing.Union, types.UnionType):
+        return _any_of([_check_of(a) for a in args])
+    if hint is int:
+        return lambda value: "" if type(value) is int else "a whole number"
+    if hint is float:
+        return lambda value: "" if type(value) in (int, float) and math.isfinite(value) else "a number"
+    if hint in (None, type(None)):
+        return lambda value: "" if value is None else "None"
+    if isinstance(hint, type):
+        return lambda value: "" if isinstance(value, hint) else f"a {hint.__name__}"
+    raise TypeError(f"a design cannot hold a field of type {hint!r}")
+
+
+def _is_one_of(value: Any, choices: tuple[Any, ...]) -> bool:
+    return any(type(value) is type(choice) and value == choice for choice in choices)
+
+
+def _bounded(check: Check, bounds: list[AtLeast]) -> Check:
+    expected = " and ".join([check(object()), *map(str, bounds)]).replace(" and ", " ", 1)
+
+    def checked(value: Any) -> str:
+        fits = not check(value) and all(bound.least <= value <= bound.most for bound in bounds)
+        return "" if fits else expected
+
+    return checked
+
+
+def _tuple_of(args: tuple[Any, ...]) -> Check:
+    anylong = len(args) == 2 and args[1] is Ellipsis
+    checks = [_check_of(a) for a in (args[:1] if anylong else args)]
+
+    def checked(value: Any) -> str:
+        if not isinstance(value, tuple):
+            return "a tuple"
+        if not anylong and len(value) != len(checks):
+            return f"a tuple of {len(checks)} values"
+        for i, item in enumerate(value):
+            wrong = checks[0 if anylong else i](item)
+            if wrong:
+                return f"a tuple whose item {i} is {wrong}"
+        return ""
+
+    return checked
+
+
+def _any_of(checks: list[Check]) -> Check:
+    def checked(value: Any) -> str:
+        wrongs = [check(value) for check in checks]
+        return "" if "" in wrongs else " or ".join(dict.fromkeys(wrongs))
+
+    return checked
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def to_json(design: Value, indent: int | None = 2) -> str:
+    """The design as JSON text: `schema`, then `type` and the fields of every design in it.
+
+    >>> from netwright.graph.values import from_json, to_json
+    >>> from netwright.zoo import network
+    >>> from_json(to_json(network("resnet18"))) == network("resnet18")
+    True
+    """
+    return json.dumps({"schema": SCHEMA, **_plain(design)}, indent=indent)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Value):
+        return {"type": type(value).__name__} | {name: _plain(item) for name, item in value.fields().items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def from_json(text: str) -> Design:
+    """The design that `to_json` wrote; types come from the registry of designs only, never from an import path.
+
+    Raises DesignError for text that is not a design, an unknown type or field, or a newer schema.
+    """
+    try:
+        plain = json.loads(text)
+    except ValueError as error:
+        raise DesignError(f"not a design: {error}") from None
+    if not isinstance(plain, dict) or not isinstance(plain.get("type"), str):
+        raise DesignError("not a design: expected a JSON object with 'schema' and 'type'")
+    schema = plain.pop("schema", None)
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
+        raise DesignError(f"a design of schema {schema!r}; this version of netwright reads up to {SCHEMA}")
+    design = _value(plain)
+    if not isinstance(design, Design):
+        raise DesignError(f"not a design: it holds a {type(design).__name__}")
+    return design
+
+
+def _value(plain: Any) -> Any:
+    if isinstance(plain, list):
+        return tuple(_value(item) for item in plain)
+    if not isinstance(plain, dict):
+        return plain
+    fields = {name: _value(item) for name, item in plain.items() if name != "type"}
+    kind = plain.get("type")
+    cls = Value.registry.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise DesignError(
+            f"unknown design {kind!r}: import the file that defines it first{did_you_mean(str(kind), Value.registry)}"
+        )
+    _check_names(cls, fields)
+    try:
+        return cls(**fields)
+    except TypeError as error:
+        raise DesignError(f"{kind}: {error}") from None

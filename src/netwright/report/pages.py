@@ -1,0 +1,157 @@
+"""The HTML report of a run: one file, no scripts, nothing fetched."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from netwright.costing import Cost
+from netwright.costing.table import to_html
+from netwright.report import charts
+from netwright.units import short_amount, short_seconds
+
+Result = dict[str, Any]
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8885; --soft: #8881; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
+.lead { font-size: 1.1rem; } .note { color: color-mix(in srgb, currentColor 70%, transparent); font-size: .9rem; }
+figure { margin: 0; overflow-x: auto; } figure svg { max-width: 100%; height: auto; border-radius: 6px; }
+.scroll { overflow-x: auto; } caption { text-align: left; padding: .3rem 0; font-size: .9rem; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+td, th { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+td:first-child, th:first-child, .cost td:nth-child(-n+3), .cost th:nth-child(-n+3) { text-align: left; }
+tr.winner { background: #d55e0030; font-weight: 600; } tfoot th { border-top: 2px solid; }
+@media print { body { max-width: none; margin: 0; } h2 { break-after: avoid; } figure { break-inside: avoid; } }
+"""
+
+
+def design_page(result: Result, table: Cost) -> str:
+    """The report of `netwright design`: what was asked, what was tried, why this one won, how good it is."""
+    budget, search = result["budget"], result["search"]
+    asked = (
+        f"Asked: the most accurate network of at most {short_amount(budget['max_macs'])} macs at {budget['image']} px. "
+        f"{len(search['candidates'])} designs under the budget were sampled ({search['draws']:,} drawn), trained briefly and "
+        f"compared on {result['data']['pictures']['validation']:,} validation pictures; candidate {search['winner']} won "
+        f"and was trained on all {_training(result):,} pictures that are not held out."
+    )
+    sections = [_verdict(result), f"<p>{escape(asked)}</p>", _candidates(result), _curve(result), _winner(result, table)]
+    return _page(f"netwright design: {_short_name(result)}", sections + [_details(result)])
+
+
+def run_page(result: Result, table: Cost) -> str:
+    """The report of `netwright train`: how good the network is, its learning curve, its cost."""
+    sections = [_verdict(result), _curve(result), _winner(result, table), _details(result)]
+    return _page(f"netwright train: {result['network']} on {_short_name(result)}", sections)
+
+
+def _short_name(result: Result) -> str:
+    return str(result["data"]["source"]).rstrip("/").rsplit("/", 1)[-1]
+
+
+def _training(result: Result) -> int:
+    pictures = result["data"]["pictures"]
+    return int(pictures["train"]) + int(pictures.get("validation", 0))
+
+
+def _page(title: str, sections: list[str]) -> str:
+    body = "\n".join(sections)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
+        f"<body><main><h1>{escape(title)}</h1>\n{body}\n</main></body></html>\n"
+    )
+
+
+def _verdict(result: Result) -> str:
+    accuracy, cost = result["accuracy"], result["cost"]
+    low, high = accuracy["interval_95"]
+    return (
+        f'<p class="lead"><strong>{100 * accuracy["top1"]:.1f} %</strong> of {accuracy["of"]:,} held-out pictures right '
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %), with {short_amount(cost['macs'])} macs and "
+        f"{short_amount(cost['params'])} params at {cost['image']} px.</p>"
+        '<p class="note">The held-out pictures served for no choice: not of the design, not of the epoch.</p>'
+    )
+
+
+def _figure(svg: str, caption: str) -> str:
+    return f'<figure>{svg}<figcaption class="note">{escape(caption)}</figcaption></figure>'
+
+
+def _candidates(result: Result) -> str:
+    search, budget = result["search"], result["budget"]["max_macs"]
+    rows = [
+        {
+            "number": c["number"],
+            "macs": c["macs"] / 1e6,
+            "accuracy": 100 * c["validation_accuracy"],
+            "winner": c["number"] == search["winner"],
+        }
+        for c in search["candidates"]
+    ]
+    label = f"Validation accuracy against macs for {len(rows)} candidates; candidate {search['winner']} is the best"
+    svg = charts.to_svg(charts.accuracy_against_macs(rows, budget), label)
+    caption = "Each dot is a candidate after its brief training; the winner is orange, the dashed line is the budget."
+    return f"<h2>What was tried</h2>{_figure(svg, caption)}{_candidate_table(search)}"
+
+
+def _candidate_table(search: Result) -> str:
+    fields = [name for name in search["candidates"][0]["design"] if name not in ("type", "classes", "resolution")]
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("#", *fields, "params", "macs", "acts", "seconds", "validation %"))
+    lines = []
+    for c in sorted(search["candidates"], key=lambda c: -c["validation_accuracy"]):
+        chosen = [str(c["design"][name]) for name in fields]
+        figures = [f"{c['params']:,}", f"{c['macs']:,}", f"{c['acts']:,}", f"{c['seconds']:.0f}"]
+        cells = [str(c["number"]), *chosen, *figures, f"{100 * c['validation_accuracy']:.1f}"]
+        mark = ' class="winner"' if c["number"] == search["winner"] else ""
+        lines.append(f"<tr{mark}>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    return (
+        '<div class="scroll"><table><caption>Candidates, best first; counts for one image.</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _curve(result: Result) -> str:
+    rows = []
+    for epoch in result["curve"]:
+        measured = {"training pictures, augmented": epoch["accuracy"], "validation pictures": epoch["validation"]}
+        rows += [
+            {"epoch": epoch["epoch"], "accuracy": 100 * value, "measured on": name}
+            for name, value in measured.items()
+            if value is not None
+        ]
+    held_out = 100 * result["accuracy"]["top1"]
+    label = f"Learning curve over {len(result['curve'])} epochs, ending at {held_out:.1f} % on held-out pictures"
+    svg = charts.to_svg(charts.learning_curve(rows, held_out), label)
+    caption = f"Trained for {len(result['curve'])} epochs in {short_seconds(result['training_seconds'])}."
+    return f"<h2>Learning curve</h2>{_figure(svg, caption)}"
+
+
+def _winner(result: Result, table: Cost) -> str:
+    rows = [{"block": line.name, "macs": line.macs / 1e6} for line in table.lines]
+    svg = charts.to_svg(charts.cost_by_block(rows), f"Macs of each of {len(rows)} blocks")
+    where = _figure(svg, "Where the multiply-accumulates are spent.")
+    return f'<h2>What it costs</h2>{where}<div class="scroll">{to_html(table)}</div>'
+
+
+def _details(result: Result) -> str:
+    data, machine, versions = result["data"], result["machine"], result["versions"]
+    pictures = ", ".join(f"{count:,} {name}" for name, count in data["pictures"].items())
+    facts = {
+        "pictures": f"{data['source']}: {pictures}",
+        "classes": ", ".join(data["classes"]),
+        "recipe": ", ".join(f"{name} {value}" for name, value in result["recipe"].items()),
+        "seed": data["seed"],
+        "machine": f"{machine['system']} {machine['processor']}, {machine['threads']} threads",
+        "versions": ", ".join(f"{name} {value}" for name, value in versions.items()),
+        "finished": result["finished"],
+    }
+    if "onnx" in result:
+        facts["model.onnx"] = (
+            f"outputs differ from the model's by {result['onnx']['largest_difference']:.1e} of the largest logit"
+        )
+    lines = "".join(f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in facts.items())
+    style = "white-space: normal; text-align: left"
+    lines = lines.replace("</td><td>", f'</td><td style="{style}">')
+    return f"<h2>On which data and machine</h2><table>{lines}</table>"

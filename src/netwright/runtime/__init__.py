@@ -1,0 +1,5 @@
+"""From a graph to torch: modules, initialization, files, ONNX."""
+
+from netwright.runtime.builder import build
+
+__all__ = ["build"]

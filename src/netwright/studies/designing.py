@@ -1,0 +1,122 @@
+"""The main job: a budget and pictures in, a trained and exported network out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netwright.costing import cost
+from netwright.files import Output, write_json, write_text
+from netwright.graph import Count, Design, Value, to_json
+from netwright.progress import Progress
+from netwright.runtime.export import export_onnx
+from netwright.spaces import regnet_for
+from netwright.spaces.sampling import candidates
+from netwright.studies.search import Candidate, best, try_designs
+from netwright.training.augment import stored_side
+from netwright.training.batches import Normalize
+from netwright.training.evaluation import evaluate_model
+from netwright.training.loop import Task
+from netwright.training.recipe import Recipe
+from netwright.training.run import Run, load, read_with_bar
+from netwright.training.train import Plan, check_pictures, summary, trained
+from netwright.units import parse_amount, short_amount
+
+VALIDATION = 0.2  # share of the training pictures that candidates are compared on
+
+
+class Effort(Value):
+    """How much is tried: candidates, their epochs, and the epochs of the winner's training."""
+
+    trials: Count = 8
+    trial_epochs: Count = 5
+    epochs: Count = 40
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the steps of one design command share."""
+
+    plan: Plan
+    macs: int
+    effort: Effort
+    output: Output
+    progress: Progress = field(repr=False)
+
+
+def design(
+    data: str | os.PathLike[str],
+    *,
+    macs: str | int,
+    out: str | os.PathLike[str],
+    image: int | None = None,
+    effort: Effort | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Run:
+    """Find a network of at most `macs` for one image, train it, export it; returns the trained run.
+
+    Designs are sampled under the budget, each is trained briefly on a part of the training pictures
+    and compared on the rest of them; the winner is trained on all of them. The held-out part (`test`,
+    else `val`, else a fifth set apart at the start) is read after that, once, for the figures in
+    `result.json`. The folder then holds design.json, model.safetensors, model.onnx (compared with the
+    model), result.json and report.html. A run that was interrupted goes on with the same arguments;
+    anything else in the folder is refused.
+
+    >>> run = nw.design("photos/", macs="30M", out="photos-30M")   # doctest: +SKIP
+    """
+    progress, effort = progress or Progress(), effort or Effort()
+    plan = Plan.of(data, image, seed, VALIDATION)
+    job = _Job(plan, parse_amount(macs), effort, Output(Path(out)), progress)
+    space = regnet_for(plan.image, len(plan.source.classes))
+    drawn = candidates(space, effort.trials, job.macs, image=plan.image, channels=plan.source.channels, seed=seed)
+    arguments = plan.arguments() | {"max_macs": job.macs, "effort": to_json(effort, None)}
+    with job.output.claimed("design", arguments) as goes_on:
+        if goes_on:
+            progress.say(f"going on with the run in {job.output.folder}")
+        progress.say(
+            f"{len(drawn.designs)} designs of at most {short_amount(job.macs)} macs at {plan.image} px ({drawn.draws:,} drawn)"
+        )
+        tried = _search(job, drawn.designs)
+        _finish(job, tried, drawn.draws)
+    return load(job.output.folder)
+
+
+def _search(job: _Job, designs: tuple[Design, ...]) -> list[Candidate]:
+    plan, validation = job.plan, job.plan.data.validation
+    assert validation is not None
+    pictures = read_with_bar(plan.source, plan.data.train, stored_side(plan.image), job.progress)
+    check_pictures(pictures)
+    compared = read_with_bar(plan.source, validation, plan.image, job.progress)
+    task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, compared)
+    recipe = Recipe(epochs=job.effort.trial_epochs)
+    return try_designs(designs, task, plan, recipe, job.output.work, job.progress)
+
+
+def _finish(job: _Job, tried: list[Candidate], draws: int) -> None:
+    """Train the winner on all but the held-out pictures, measure it on those, write everything."""
+    from netwright.report.pages import design_page
+
+    plan, output, winner = job.plan, job.output, best(tried)
+    recipe = Recipe(epochs=job.effort.epochs)
+    together = plan.whole_training()
+    pictures = read_with_bar(plan.source, together, stored_side(plan.image), job.progress)
+    task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror)
+    job.progress.say(f"training candidate {winner.number} on all {len(pictures):,} training pictures")
+    run, curve = trained(winner.design, task, plan, recipe, output.work / "checkpoint.pt", job.progress)
+    held_out = read_with_bar(plan.source, plan.data.test, plan.image, job.progress)
+    evaluation = evaluate_model(run.model, held_out, run.normalize)
+    write_text(output.folder / "design.json", to_json(run.design) + "\n")
+    run.save(output.folder / "model.safetensors")
+    difference = export_onnx(run.model, output.folder / "model.onnx", run.examples(held_out), run.about)
+    result = {
+        "command": "design",
+        "budget": {"max_macs": job.macs, "image": plan.image},
+        "search": {"draws": draws, "winner": winner.number, "candidates": [c.to_json() for c in tried]},
+        **summary(run, plan, recipe, curve, evaluation),
+        "onnx": {"largest_difference": difference},
+    }
+    table = cost(run.design, run.image, channels=run.channels, by="block")
+    write_text(output.folder / "report.html", design_page(result, table))
+    write_json(output.result, result)

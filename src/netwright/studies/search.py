@@ -1,0 +1,76 @@
+"""Trying designs: each is trained briefly and measured on a validation part; what was tried is kept on disk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from netwright.files import read_json, write_json
+from netwright.graph import Design, to_json, trace
+from netwright.progress import Progress
+from netwright.training.loop import Epoch, Task
+from netwright.training.recipe import Recipe
+from netwright.training.train import Plan, trained
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A design that was trained briefly: its cost and its validation accuracy after each epoch."""
+
+    number: int
+    design: Design
+    params: int
+    macs: int
+    acts: int
+    curve: tuple[Epoch, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Validation accuracy after the last epoch."""
+        last = self.curve[-1].validation
+        assert last is not None
+        return last
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, for files and reports."""
+        return {
+            "number": self.number,
+            "design": self.design.fields() | {"type": type(self.design).__name__},
+            "params": self.params,
+            "macs": self.macs,
+            "acts": self.acts,
+            "validation_accuracy": self.accuracy,
+            "seconds": round(sum(epoch.seconds for epoch in self.curve), 2),
+            "curve": [asdict(epoch) for epoch in self.curve],
+        }
+
+
+def try_designs(
+    designs: tuple[Design, ...], task: Task, plan: Plan, recipe: Recipe, work: Path, progress: Progress
+) -> list[Candidate]:
+    """Train each design briefly; those already tried (kept below `work`) are read back."""
+    tried = []
+    for number, design in enumerate(designs, 1):
+        kept = work / "candidates" / f"{number:03d}.json"
+        graph = trace(design, plan.image, plan.source.channels)
+        curve = _read_curve(kept, design)
+        if curve is None:
+            title = f"candidate {number} of {len(designs)}"
+            _, curve = trained(design, task, plan, recipe, None, progress, title)
+            write_json(kept, {"design": to_json(design, None), "curve": [asdict(epoch) for epoch in curve]})
+        tried.append(Candidate(number, design, *graph.totals, tuple(curve)))
+        progress.say(f"candidate {number}: {graph.macs:,} macs, validation accuracy {100 * tried[-1].accuracy:.1f} %")
+    return tried
+
+
+def _read_curve(kept: Path, design: Design) -> list[Epoch] | None:
+    if not kept.exists():
+        return None
+    value = read_json(kept)
+    return [Epoch(**epoch) for epoch in value["curve"]] if value["design"] == to_json(design, None) else None
+
+
+def best(tried: list[Candidate]) -> Candidate:
+    """The most accurate candidate; of equals the one with fewer macs."""
+    return max(tried, key=lambda candidate: (candidate.accuracy, -candidate.macs))

@@ -1,0 +1,48 @@
+"""Numbers with units, read and written: `30M`, `1.8G`, `0.4GF`."""
+
+from __future__ import annotations
+
+import re
+
+from netwright.errors import NetwrightError
+
+_PREFIX = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_AMOUNT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)(?:e(\d+))?\s*([KMGT]?)F?\s*", re.IGNORECASE)
+
+
+def parse_amount(text: str | int) -> int:
+    """A count such as macs or params: `30M`, `1.8G`, `0.4GF` (RegNet's way of writing macs), `25_000`, `2e6`.
+
+    Returns a positive integer; the prefixes are decimal. Raises NetwrightError for anything else.
+
+    >>> parse_amount("1.8G")
+    1800000000
+    """
+    found = _AMOUNT.fullmatch(str(text).replace("_", "").replace(",", ""))
+    if found is not None and not isinstance(text, bool):
+        digits, exponent, prefix = found.groups()
+        whole, _, fraction = digits.partition(".")
+        # in integers throughout: 0.3 has no exact float
+        scale = _PREFIX[prefix.upper()] * 10 ** min(int(exponent or 0), 30)
+        amount: int = int((whole or "0") + fraction) * scale // 10 ** len(fraction)
+        if amount > 0:
+            return amount
+    raise NetwrightError(f"{text!r} is not an amount: write a positive number such as 30M, 1.8G or 0.4GF")
+
+
+def short_amount(count: int | float) -> str:
+    """Three significant digits with a decimal prefix: 25.6 M, 397.7 M -> '398 M'."""
+    for prefix in ("", "K", "M", "G"):
+        if count < 999.5:
+            digits = 0 if not prefix or count >= 99.95 else 1 if count >= 9.995 else 2
+            return f"{count:.{digits}f} {prefix}".strip()
+        count /= 1000
+    return f"{count:,.1f} T"
+
+
+def short_seconds(seconds: float) -> str:
+    """'8.2 s', '3 min 05 s', '2 h 10 min'."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,106 @@
+"""RegNet: Designing Network Design Spaces (arXiv:2003.13678)."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from netwright.blocks import squeeze_excite
+from netwright.graph import Count, Design, FeatureMap, Fraction, Positive
+from netwright.graph.values import AtLeast
+
+
+class RegNet(Design):
+    """RegNetX from its five numbers (Section 3.3); RegNetY with `squeeze` 0.25. Weight names: timm.
+
+    Block j gets the width w_0 + w_a j, moved to the nearest power of w_m times w_0, and rounded to 8;
+    blocks of equal width are a stage. `group_width` is the width of a group, not the number of groups.
+    The first convolution has `stem_stride` 2 in the paper; 1 suits pictures of a few pixels.
+    """
+
+    depth: Count = 22
+    w_0: Annotated[int, AtLeast(8)] = 24
+    w_a: Positive = 24.48
+    w_m: Annotated[float, AtLeast(1.001)] = 2.54
+    group_width: Count = 16
+    squeeze: Fraction = 0.0
+    stem: Count = 32
+    stem_stride: Count = 2
+    classes: Count = 1000
+    resolution: Count = 224
+
+    def stages(self) -> list[tuple[int, int, int]]:
+        """(depth, width, group width) of every stage; widths are multiples of their group width."""
+        found, widths = [], self.block_widths()
+        for width in dict.fromkeys(widths):  # they never fall: equal ones stand together
+            group = min(self.group_width, width)
+            found.append((widths.count(width), round(width / group) * group, group))
+        return found
+
+    def block_widths(self) -> list[int]:
+        """Width of each block, quantized to w_0 w_m^k and rounded to 8 (equations 2 to 4)."""
+        w_0, w_a, log, scale = self.w_0, self.w_a, math.log, math.log(self.w_m)
+        powers = [round(log((w_0 + w_a * j) / w_0) / scale) for j in range(self.depth)]
+        width = {k: round(w_0 * self.w_m**k / 8) * 8 for k in set(powers)}
+        return [width[k] for k in powers]
+
+    def __call__(self, x: FeatureMap) -> FeatureMap:
+        x = x.conv("stem.conv", self.stem, 3, self.stem_stride).norm("stem.bn").relu()
+        for i, (depth, width, group) in enumerate(self.stages()):
+            x = x.block(f"s{i + 1}", stage, depth, width, group, self.squeeze)
+        return x.global_pool().linear("head.fc", self.classes, role="head")
+
+
+_NAMES = [f"b{i + 1}" for i in range(999)]
+
+
+def stage(x: FeatureMap, depth: int, width: int, group_width: int, squeeze: float) -> FeatureMap:
+    """`depth` blocks of one width; the first one halves the map."""
+    x = x.block("b1", x_block, width, 2, group_width, squeeze)
+    return x.repeat(_NAMES[1:depth], x_block, width, 1, group_width, squeeze)
+
+
+def x_block(x: FeatureMap, width: int, stride: int, group_width: int, squeeze: float) -> FeatureMap:
+    """A residual block without a bottleneck: 1x1, grouped 3x3, 1x1, all of one width (Fig. 4).
+
+    The gate of the Y block squeezes to a share of the block's *input* width, as in the paper's code.
+    """
+    y = x.conv("conv1.conv", width, 1).norm("conv1.bn").relu()
+    y = y.conv("conv2.conv", width, 3, stride, groups=width // group_width).norm("conv2.bn").relu()
+    if squeeze:
+        y = y.block("se", squeeze_excite, round(x.channels * squeeze))
+    y = y.conv("conv3.conv", width, 1).norm("conv3.bn", role="residual-last")
+    if stride != 1 or x.channels != width:
+        x = x.conv("downsample.conv", width, 1, stride).norm("downsample.bn")
+    return (y + x).relu()
+
+
+_PRESETS = {  # Figures 15 and 16: depth, w_0, w_a, w_m, group width
+    "regnetx_002": (13, 24, 36.44, 2.49, 8),
+    "regnetx_004": (22, 24, 24.48, 2.54, 16),
+    "regnetx_006": (16, 48, 36.97, 2.24, 24),
+    "regnetx_008": (16, 56, 35.73, 2.28, 16),
+    "regnetx_016": (18, 80, 34.01, 2.25, 24),
+    "regnetx_032": (25, 88, 26.31, 2.25, 48),
+    "regnetx_040": (23, 96, 38.65, 2.43, 40),
+    "regnetx_064": (17, 184, 60.83, 2.07, 56),
+    "regnetx_080": (23, 80, 49.56, 2.88, 120),
+    "regnetx_120": (19, 168, 73.36, 2.37, 112),
+    "regnetx_160": (22, 216, 55.59, 2.1, 128),
+    "regnetx_320": (23, 320, 69.86, 2.0, 168),
+    "regnety_002": (13, 24, 36.44, 2.49, 8),
+    "regnety_004": (16, 48, 27.89, 2.09, 8),
+    "regnety_006": (15, 48, 32.54, 2.32, 16),
+    "regnety_008": (14, 56, 38.84, 2.4, 16),
+    "regnety_016": (27, 48, 20.71, 2.65, 24),
+    "regnety_032": (21, 80, 42.63, 2.66, 24),
+    "regnety_040": (22, 96, 31.41, 2.24, 64),
+    "regnety_064": (25, 112, 33.22, 2.27, 72),
+    "regnety_080": (17, 192, 76.82, 2.19, 56),
+    "regnety_120": (19, 168, 73.36, 2.37, 112),
+    "regnety_160": (18, 200, 106.23, 2.48, 112),
+    "regnety_320": (20, 232, 115.89, 2.53, 232),
+}
+NETWORKS: dict[str, Design] = {
+    name: RegNet(*numbers, squeeze=0.25 if name.startswith("regnety") else 0.0) for name, numbers in _PRESETS.items()
+}

@@ -1,0 +1,46 @@
+"""What tests share: the real pictures where they are at hand, and small ones made on the spot."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SHARED = Path(os.environ.get("NETWRIGHT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip(f"real pictures are not at {SHARED}: set NETWRIGHT_SHARED")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def imagenette(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Imagenette's pictures, unpacked: train/ and val/ with ten classes."""
+    folder = tmp_path_factory.mktemp("imagenette")
+    with tarfile.open(shared / "imagenette224" / "imagenette224_dev.tar") as tar:
+        tar.extractall(folder, filter="data")
+    return folder / "imagenette224"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of three classes with twelve small JPEGs each, told apart by their colour."""
+    return make_photos(tmp_path / "photos")
+
+
+def make_photos(root: Path, each: int = 12, side: int = 24) -> Path:
+    source = np.random.default_rng(0)
+    for i, name in enumerate(("blue", "green", "red")):
+        (root / name).mkdir(parents=True)
+        for n in range(each):
+            pixels = source.integers(0, 90, (side, side, 3), dtype=np.uint8)
+            pixels[..., 2 - i] += 150
+            Image.fromarray(pixels).save(root / name / f"{n:02d}.jpg", quality=92)
+    return root
