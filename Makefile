@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 demo: $(READY)
-	@test -e demo/result.json || $(BIN)/netwright design digits --max-macs 1M -o demo
+	@test -e demo/result.json || $(BIN)/netwright design digits --max-macs 1M --trial-epochs 12 -o demo
 	@echo "The trained network and its report are in demo/: open demo/report.html (remove demo/ to run it again)"
 
 test: $(READY)

@@ -89,25 +89,43 @@ class Output:
         with other arguments (the differences are listed), foreign files, or a run still in progress.
         """
         made_by = {"command": command, "arguments": arguments}
-        goes_on = self._command.exists()
-        self._refuse(made_by, goes_on)
+        self._refuse(made_by)
         try:
             self.work.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise NetwrightError(f"cannot make the folder {self.work}: {error.strerror}") from None
         with self._lock():
-            self._refuse(made_by, goes_on)
+            self._refuse(made_by)
+            goes_on = self._begun()
             if not goes_on:
                 write_json(self._command, made_by)
-            yield goes_on
+            try:
+                yield goes_on
+            finally:
+                if not self._begun() and not self.result.exists():  # nothing came of it: leave nothing
+                    self._remove()
 
-    def _refuse(self, made_by: dict[str, Any], goes_on: bool) -> None:
+    def _begun(self) -> bool:
+        """Whether there is work to lose or to go on with."""
+        return any(p.name not in ("command.json", "lock") for p in self.work.glob("[!.]*"))
+
+    def _remove(self) -> None:
+        self._command.unlink(missing_ok=True)
+        (self.work / "lock").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.work.rmdir()
+            self.folder.rmdir()
+
+    def _refuse(self, made_by: dict[str, Any]) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise NetwrightError(f"{self.folder} is a file: choose another output folder with -o")
-        if not goes_on:
+        if not self._command.exists():
             strange = sorted(p.name for p in self.folder.glob("*") if p != self.work)
-            if strange:
-                raise NetwrightError(f"{self.folder} holds other files ({strange[0]}): choose another output folder with -o")
+            if strange or self._begun():
+                what = strange[0] if strange else "work"
+                raise NetwrightError(f"{self.folder} holds other files ({what}): choose another output folder with -o")
+            return
+        if not self._begun() and not self.result.exists():
             return
         before = read_json(self._command)
         differences = _differences(before, made_by)

@@ -63,7 +63,7 @@ def _upright(opened: Image.Image) -> Image.Image:
 def _square(picture: Image.Image, side: int, channels: int) -> Array:
     width, height = picture.size
     crop = min(width, height)
-    left, top = (width - crop) / 2, (height - crop) / 2
-    box = (left, top, left + crop, top + crop)
-    small = picture.resize((side, side), Image.Resampling.BICUBIC, box=box)
+    left, top = (width - crop) // 2, (height - crop) // 2
+    square = picture.crop((left, top, left + crop, top + crop))
+    small = square.resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(small, dtype=np.uint8).reshape(side, side, channels)

@@ -127,18 +127,18 @@ def open_source(where: str | os.PathLike[str]) -> Source:
 
 
 def stratified(listing: Listing, share: float, seed: int, classes: Sequence[str]) -> tuple[Listing, Listing]:
-    """Split off a share of every class: (the rest, the share). Each class keeps a picture on both sides."""
-    from sklearn.model_selection import train_test_split
-
-    counts = Counter(listing.labels.tolist())
+    """Split off a share of every class: (the rest, the share). Every class keeps at least one picture on both sides."""
+    source = np.random.default_rng(seed)
+    rest: list[NDArray[np.int64]] = []
+    part: list[NDArray[np.int64]] = []
     for label, name in enumerate(classes):
-        if 0 < counts[label] < 2:
-            raise NetwrightError(f"class {name!r} has only {counts[label]} picture to train on: too few to set some apart")
-    present = sum(1 for label in range(len(classes)) if counts[label])
-    size = max(round(share * len(listing)), present)
-    size = min(size, len(listing) - present)
-    rest, part = train_test_split(np.arange(len(listing)), test_size=size, random_state=seed, stratify=listing.labels)
-    return listing.take(rest), listing.take(part)
+        mine = source.permutation(np.flatnonzero(listing.labels == label))
+        if len(mine) == 1:
+            raise NetwrightError(f"class {name!r} has only 1 picture to train on: too few to set one apart")
+        count = min(max(round(share * len(mine)), 1), len(mine) - 1) if len(mine) else 0
+        part.append(mine[:count])
+        rest.append(mine[count:])
+    return listing.take(np.concatenate(rest)), listing.take(np.concatenate(part))
 
 
 # ---------------------------------------------------------------- digits

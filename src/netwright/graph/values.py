@@ -50,12 +50,9 @@ class Value:
         if abstract:
             return
         parent = cls.__mro__[1]
-        if parent.__name__ in Value.registry:
+        if parent in Value.registry.values():
             raise TypeError(f"{cls.__name__} inherits from {parent.__name__}, which is final: wrap it in a field instead")
-        known = Value.registry.get(cls.__name__)
-        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise TypeError(f"{known.__module__} has a {cls.__name__} already: choose another name")
-        Value.registry[cls.__name__] = cls
+        Value.registry[type_name(cls)] = cls
         dataclasses.dataclass(frozen=True)(cls)
         # the dataclass writes a hash that walks all fields at every look-up: keep the cached one
         cls.__hash__ = Value.__hash__  # type: ignore[method-assign]
@@ -107,6 +104,11 @@ class Design(Value, abstract=True):
     def __call__(self, *maps_and_arguments: Any) -> Any:
         """Write the layers on the first argument's tape; returns a feature map, or a tuple of them."""
         raise DesignError(f"{type(self).__name__} has no __call__: it cannot be traced")
+
+
+def type_name(cls: type[Value]) -> str:
+    """What JSON calls a type: netwright's own by their name, a user's with the module before it."""
+    return cls.__name__ if cls.__module__.startswith("netwright.") else f"{cls.__module__}.{cls.__name__}"
 
 
 def same_length(design: Value, *names: str) -> None:
@@ -212,7 +214,7 @@ def to_json(design: Value, indent: int | None = 2) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Value):
-        return {"type": type(value).__name__} | {name: _plain(item) for name, item in value.fields().items()}
+        return {"type": type_name(type(value))} | {name: _plain(item) for name, item in value.fields().items()}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 

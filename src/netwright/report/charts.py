@@ -40,7 +40,9 @@ def learning_curve(epochs: Rows, held_out: float) -> Chart:
     Each row has `epoch`, `accuracy` (%) and `measured on`.
     """
     order = ["training pictures, augmented", "validation pictures", "held-out pictures"]
-    scale = alt.Scale(domain=order, range=[BLUE, GREEN, ORANGE])
+    shown = {row["measured on"] for row in epochs} | {order[2]}
+    colours = [(name, colour) for name, colour in zip(order, (BLUE, GREEN, ORANGE), strict=True) if name in shown]
+    scale = alt.Scale(domain=[name for name, _ in colours], range=[colour for _, colour in colours])
     colour = alt.Color("measured on:N", scale=scale, legend=alt.Legend(orient="bottom", title=None, labelLimit=300))
     x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1))
     y = alt.Y("accuracy:Q", title="accuracy (%)", scale=alt.Scale(zero=False, nice=True))

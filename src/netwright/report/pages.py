@@ -97,13 +97,19 @@ def _candidates(result: Result) -> str:
 
 
 def _candidate_table(search: Result) -> str:
-    fields = [name for name in search["candidates"][0]["design"] if name not in ("type", "classes", "resolution")]
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("#", *fields, "params", "macs", "acts", "seconds", "validation %"))
+    designs = [c["design"] for c in search["candidates"]]
+    fields = [name for name in designs[0] if len(designs) == 1 or any(d.get(name) != designs[0][name] for d in designs)]
+    names = ("#", "validation %", "macs", "params", "acts", "seconds", *fields)
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
     lines = []
     for c in sorted(search["candidates"], key=lambda c: -c["validation_accuracy"]):
-        chosen = [str(c["design"][name]) for name in fields]
-        figures = [f"{c['params']:,}", f"{c['macs']:,}", f"{c['acts']:,}", f"{c['seconds']:.0f}"]
-        cells = [str(c["number"]), *chosen, *figures, f"{100 * c['validation_accuracy']:.1f}"]
+        figures = [f"{c['macs']:,}", f"{c['params']:,}", f"{c['acts']:,}", f"{c['seconds']:.0f}"]
+        cells = [
+            str(c["number"]),
+            f"{100 * c['validation_accuracy']:.1f}",
+            *figures,
+            *(str(c["design"][name]) for name in fields),
+        ]
         mark = ' class="winner"' if c["number"] == search["winner"] else ""
         lines.append(f"<tr{mark}>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     return (

@@ -22,7 +22,7 @@ def save_weights(model: nn.Module, path: Path, about: Mapping[str, Any]) -> None
     """Write parameters and buffers, and `about` (plain values) as the file's metadata, whole or not at all."""
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     with writing(path) as temporary:
-        save_file(state, temporary, metadata={"format": "pt", _KEY: json.dumps(dict(about))})
+        save_file(state, temporary, metadata={_KEY: json.dumps(dict(about))})  # one key: their order is not fixed
 
 
 def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:

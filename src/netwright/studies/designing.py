@@ -30,7 +30,7 @@ class Effort(Value):
     """How much is tried: candidates, their epochs, and the epochs of the winner's training."""
 
     trials: Count = 8
-    trial_epochs: Count = 5
+    trial_epochs: Count = 6
     epochs: Count = 40
 
 

@@ -36,7 +36,7 @@ class Candidate:
         """As plain values, for files and reports."""
         return {
             "number": self.number,
-            "design": self.design.fields() | {"type": type(self.design).__name__},
+            "design": self.design.fields(),
             "params": self.params,
             "macs": self.macs,
             "acts": self.acts,

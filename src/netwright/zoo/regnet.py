@@ -45,10 +45,11 @@ class RegNet(Design):
         return [width[k] for k in powers]
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.conv("stem.conv", self.stem, 3, self.stem_stride).norm("stem.bn").relu()
+        x = x.block("stem", stem, self.stem, self.stem_stride)
         for i, (depth, width, group) in enumerate(self.stages()):
             x = x.block(f"s{i + 1}", stage, depth, width, group, self.squeeze)
-        return x.global_pool().linear("head.fc", self.classes, role="head")
+        made: FeatureMap = x.block("head", head, self.classes)
+        return made
 
 
 _NAMES = [f"b{i + 1}" for i in range(999)]
@@ -58,6 +59,16 @@ def stage(x: FeatureMap, depth: int, width: int, group_width: int, squeeze: floa
     """`depth` blocks of one width; the first one halves the map."""
     x = x.block("b1", x_block, width, 2, group_width, squeeze)
     return x.repeat(_NAMES[1:depth], x_block, width, 1, group_width, squeeze)
+
+
+def stem(x: FeatureMap, width: int, stride: int) -> FeatureMap:
+    """One 3x3 convolution."""
+    return x.conv("conv", width, 3, stride).norm("bn").relu()
+
+
+def head(x: FeatureMap, classes: int) -> FeatureMap:
+    """Global average pooling and one linear layer."""
+    return x.global_pool().linear("fc", classes, role="head")
 
 
 def x_block(x: FeatureMap, width: int, stride: int, group_width: int, squeeze: float) -> FeatureMap:

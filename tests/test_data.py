@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from netwright.data import BadPictureError, Listing, open_source, read_picture
+from netwright.data.sources import stratified
+from netwright.errors import NetwrightError
+from tests.conftest import make_photos
+
+
+def test_digits_are_the_embedded_ones() -> None:
+    from sklearn.datasets import load_digits
+
+    source = open_source("digits")
+    pictures = source.read(source.splits["all"], 8, None)
+    assert pictures.pixels.shape == (1797, 8, 8, 1)
+    np.testing.assert_array_equal(pictures.pixels[..., 0] / 255, (load_digits().images * (255 / 16)).round() / 255)
+    np.testing.assert_array_equal(pictures.labels, load_digits().target)
+    assert source.classes == tuple("0123456789")
+    assert not source.mirror
+
+
+def test_class_folders(photos: Path) -> None:
+    (photos / "notes.txt").write_text("not a picture")
+    (photos / "red" / "notes.txt").write_text("not a picture")
+    (photos / "red" / ".hidden.jpg").write_text("not a picture")
+    (photos / ".cache").mkdir()
+    source = open_source(photos)
+    assert source.classes == ("blue", "green", "red")
+    assert source.ignored == ("red/notes.txt",)
+    assert source.image == 24
+    pictures = source.read(source.splits["all"], 16, None)
+    assert pictures.pixels.shape == (36, 16, 16, 3)
+    assert [pictures.pixels[i].mean((0, 1)).argmax() for i in (0, 12, 24)] == [2, 1, 0]
+    assert pictures.names[0] == "blue/00.jpg"
+
+
+def test_the_splits_of_a_folder_are_kept(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        make_photos(tmp_path / part, each=6 if part == "train" else 2)
+    data = open_source(tmp_path).split(seed=0, validation=0.2)
+    assert data.validation is not None
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [18, 6, 6]
+    assert {name.split("/")[0] for name in data.test.names} == {"test"}
+
+
+def test_val_is_held_out_where_there_is_no_test(tmp_path: Path) -> None:
+    make_photos(tmp_path / "train", each=10)
+    make_photos(tmp_path / "valid", each=2)
+    data = open_source(tmp_path).split(seed=0, validation=0.2)
+    assert data.validation is not None
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [24, 6, 6]
+    assert {name.split("/")[0] for name in data.test.names} == {"valid"}
+    assert {name.split("/")[0] for name in data.validation.names} == {"train"}
+
+
+def test_only_a_train_folder_is_split(tmp_path: Path) -> None:
+    make_photos(tmp_path / "train", each=10)
+    data = open_source(tmp_path).split(seed=0)
+    assert [len(data.train), len(data.test)] == [24, 6]
+
+
+def test_a_split_that_lacks_a_class_keeps_its_indices(tmp_path: Path) -> None:
+    make_photos(tmp_path / "train")
+    make_photos(tmp_path / "val", each=2)
+    for file in (tmp_path / "val" / "blue").iterdir():
+        file.unlink()
+    (tmp_path / "val" / "blue").rmdir()
+    assert set(open_source(tmp_path).split(seed=0).test.labels) == {1, 2}
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(2, 30), min_size=2, max_size=8),
+    st.floats(0.05, 0.5),
+    st.integers(0, 100),
+)
+def test_a_split_is_stratified_disjoint_and_repeatable(counts: list[int], share: float, seed: int) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    listing = Listing(tuple(map(str, range(len(labels)))), labels)
+    classes = [f"c{i}" for i in range(len(counts))]
+    rest, part = stratified(listing, share, seed, classes)
+    assert sorted((*rest.names, *part.names), key=int) == list(listing.names)
+    for label, count in enumerate(counts):
+        mine = int((part.labels == label).sum())
+        assert 1 <= mine < count
+        assert mine == 1 or mine == count - 1 or abs(mine - share * count) <= 0.5
+    assert stratified(listing, share, seed, classes)[1].names == part.names
+
+
+def test_too_few_pictures_to_split(tmp_path: Path) -> None:
+    make_photos(tmp_path / "p", each=1)
+    with pytest.raises(NetwrightError, match="class 'blue' has only 1 picture"):
+        open_source(tmp_path / "p").split(seed=0)
+
+
+def missing(root: Path) -> Path:
+    return root / "nowhere"
+
+
+def a_file(root: Path) -> Path:
+    (root / "file.txt").write_text("x")
+    return root / "file.txt"
+
+
+def no_folders(root: Path) -> Path:
+    (root / "flat").mkdir()
+    Image.new("RGB", (8, 8)).save(root / "flat" / "a.png")
+    return root / "flat"
+
+
+def one_class(root: Path) -> Path:
+    (root / "one" / "cats").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(root / "one" / "cats" / "a.png")
+    return root / "one"
+
+
+def empty_class(root: Path) -> Path:
+    make_photos(root / "p")
+    (root / "p" / "violet").mkdir()
+    return root / "p"
+
+
+def empty_classes(root: Path) -> Path:
+    (root / "p" / "a").mkdir(parents=True)
+    (root / "p" / "b").mkdir(parents=True)
+    return root / "p"
+
+
+def strange_class(root: Path) -> Path:
+    make_photos(root / "train")
+    make_photos(root / "val", each=2)
+    (root / "val" / "violet").mkdir()
+    return root
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (missing, "there is no folder"),
+        (a_file, "is a file: expected a folder"),
+        (no_folders, "has no class folders"),
+        (one_class, "has one class only \\('cats'\\)"),
+        (empty_class, "the class folder 'violet' holds no pictures"),
+        (empty_classes, "has no pictures in its folders"),
+        (strange_class, "val/violet is a class that the training pictures do not have"),
+    ],
+)
+def test_a_folder_that_is_no_data_set_says_why(make: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises(NetwrightError, match=message):
+        open_source(make(tmp_path))  # type: ignore[operator]
+
+
+def test_bad_pictures_are_named_and_counted(photos: Path) -> None:
+    (photos / "green" / "03.jpg").write_bytes(b"")
+    whole = (photos / "red" / "05.jpg").read_bytes()
+    (photos / "red" / "05.jpg").write_bytes(whole[: len(whole) // 2])
+    source = open_source(photos)
+    with pytest.raises(BadPictureError, match=r"green/03\.jpg is not a picture that can be read .*, and 1 more such file"):
+        source.read(source.splits["all"], 16, None)
+
+
+def test_a_picture_is_resized_as_pillow_does(tmp_path: Path) -> None:
+    """The centre square, antialiased bicubic: equal to cropping and resizing with Pillow."""
+    pixels = np.random.default_rng(1).integers(0, 256, (90, 150, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "p.png")
+    expected = Image.fromarray(pixels[:, 30:120]).resize((40, 40), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(read_picture(tmp_path / "p.png", 40), np.asarray(expected))
+
+
+def test_sixteen_bits_alpha_and_palette(tmp_path: Path) -> None:
+    grey = np.array([[0, 257], [32896, 65535]], np.uint16)
+    Image.fromarray(grey).save(tmp_path / "deep.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "deep.png", 2)[..., 0], [[0, 1], [128, 255]])
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert (read_picture(tmp_path / "clear.png", 4) == 255).all()
+    Image.new("P", (4, 4), 0).save(tmp_path / "palette.png")
+    assert read_picture(tmp_path / "palette.png", 4).shape == (4, 4, 3)
+
+
+def test_exif_rotations_all_show_the_same_picture(shared: Path) -> None:
+    upright = read_picture(shared / "nasty" / "exif" / "Portrait_1.jpg", 64).astype(int)
+    for number in range(2, 9):
+        file = shared / "nasty" / "exif" / f"Portrait_{number}.jpg"
+        assert np.abs(read_picture(file, 64).astype(int) - upright).mean() < 12, file.name
+
+
+def test_every_awkward_picture_is_read_or_named(shared: Path) -> None:
+    files = sorted(p for p in (shared / "nasty").rglob("*") if p.is_file() and p.suffix not in (".md", ".csv"))
+    assert len(files) > 200
+    read = 0
+    for file in files:
+        shape, complaint = shape_or_complaint(file)
+        assert shape == (32, 32, 3) or (str(file) in complaint and "\n" not in complaint)
+        read += bool(shape)
+    assert read > 150
+
+
+def shape_or_complaint(file: Path) -> tuple[tuple[int, ...], str]:
+    try:
+        return read_picture(file, 32).shape, ""
+    except BadPictureError as error:
+        return (), str(error)

@@ -1,0 +1,271 @@
+"""The main job: what it writes, what it must not look at, and that it can be stopped at any time."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+import netwright as nw
+from netwright.data import Listing
+from netwright.errors import NetwrightError
+from netwright.graph import trace
+from netwright.progress import Progress
+from netwright.spaces import regnet_for, sample
+from netwright.spaces.sampling import candidates, smallest
+from netwright.studies.designing import Effort
+from netwright.training.train import Plan
+from tests.conftest import make_photos
+
+TINY = Effort(trials=3, trial_epochs=1, epochs=2)
+QUIET = Progress(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_photos(tmp_path_factory.mktemp("data") / "photos", each=20)
+
+
+@pytest.fixture(scope="module")
+def made(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> nw.Run:
+    out = tmp_path_factory.mktemp("out") / "run"
+    return nw.design(photos, macs="1M", image=24, out=out, effort=Effort(trials=3, trial_epochs=2, epochs=12), progress=QUIET)
+
+
+def result_of(run: nw.Run) -> dict[str, Any]:
+    assert run.folder is not None
+    found: dict[str, Any] = json.loads((run.folder / "result.json").read_text())
+    return found
+
+
+def test_everything_is_written_and_agrees(made: nw.Run, photos: Path) -> None:
+    folder, result = made.folder, result_of(made)
+    assert folder is not None
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "design.json",
+        "model.onnx",
+        "model.safetensors",
+        "report.html",
+        "result.json",
+        "work",
+    ]
+    assert nw.from_json((folder / "design.json").read_text()) == made.design
+    assert result["cost"]["macs"] == trace(made.design, 24).macs <= 1_000_000
+    assert result["cost"]["params"] == sum(p.numel() for p in made.model.parameters())
+    assert result["accuracy"]["top1"] == nw.evaluate(made, photos).accuracy > 0.9
+    assert result["data"]["pictures"] == {"train": 39, "validation": 9, "test": 12}
+    assert [len(c["curve"]) for c in result["search"]["candidates"]] == [2, 2, 2]
+    assert all(c["macs"] <= 1_000_000 for c in result["search"]["candidates"])
+    best = max(result["search"]["candidates"], key=lambda c: (c["validation_accuracy"], -c["macs"]))
+    assert best["number"] == result["search"]["winner"]
+    assert best["design"]["depth"] == made.design.fields()["depth"]
+
+
+def test_the_onnx_file_gives_the_same_answers_with_any_batch(made: nw.Run, photos: Path) -> None:
+    assert made.folder is not None
+    session = onnxruntime.InferenceSession(str(made.folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    about = session.get_modelmeta().custom_metadata_map
+    assert json.loads(about["classes"]) == ["blue", "green", "red"]
+    mean, std = np.array(json.loads(about["mean"])), np.array(json.loads(about["std"]))
+    for n in (1, 2, 7):
+        pictures = [np.asarray(Image.open(p).convert("RGB")) for p in sorted((photos / "red").iterdir())[:n]]
+        batch = ((np.stack(pictures) / 255 - mean) / std).transpose(0, 3, 1, 2).astype(np.float32)
+        (logits,) = session.run(None, {"image": batch})
+        with torch.no_grad():
+            np.testing.assert_allclose(logits, made.model(torch.from_numpy(batch)).numpy(), rtol=1e-3, atol=1e-4)
+        assert (logits.argmax(1) == 2).mean() > 0.5
+
+
+def test_predictions_are_the_models(made: nw.Run, photos: Path) -> None:
+    (prediction,) = made.predict(photos / "green" / "00.jpg")
+    assert prediction.classes[0][0] == "green"
+    assert sum(share for _, share in prediction.classes) == pytest.approx(1)
+    assert len(made.predict([photos / "green" / "00.jpg", photos / "red" / "00.jpg"], top=1)) == 2
+
+
+def test_the_report_needs_nothing_but_itself(made: nw.Run) -> None:
+    assert made.folder is not None
+    page = (made.folder / "report.html").read_text()
+    assert page.count("<svg ") == 3 == page.count('role="img" aria-label="')
+    for needle in ("<script", "<link", "src=", "@import", "url("):
+        assert needle not in page.replace("url(#", "")
+    for candidate in result_of(made)["search"]["candidates"]:
+        assert f"{candidate['macs']:,}" in page
+
+
+def test_the_held_out_pictures_are_read_last_and_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from netwright.data import sources
+
+    reads: list[tuple[str, ...]] = []
+    original = sources._read_files
+
+    def recording(root: Path, listing: Listing, image: int, step: object) -> object:
+        reads.append(listing.names)
+        return original(root, listing, image, step)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sources, "_read_files", recording)
+    nw.design(photos, macs="1M", image=24, out=tmp_path / "run", effort=TINY, progress=QUIET)
+    *before, last = reads
+    held_out = set(Plan.of(photos, 24, 0, 0.2).data.test.names)
+    assert set(last) == held_out
+    assert all(held_out.isdisjoint(names) for names in before)
+    assert set(before[-1]) == {n for names in before for n in names}
+
+
+def test_designs_over_budget_are_never_trained(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from netwright.training import train
+
+    built: list[int] = []
+    original = train.build
+
+    def counting(design: nw.Design, image: int, **options: Any) -> object:
+        built.append(trace(design, image).macs)
+        return original(design, image, **options)
+
+    monkeypatch.setattr(train, "build", counting)
+    nw.design(photos, macs=700_000, image=24, out=tmp_path / "run", effort=TINY, progress=QUIET)
+    assert len(built) == 4
+    assert max(built) <= 700_000
+
+
+def test_a_second_run_of_a_finished_folder_is_refused_and_changes_nothing(made: nw.Run, photos: Path) -> None:
+    assert made.folder is not None
+    before = {p: p.stat().st_mtime_ns for p in made.folder.rglob("*") if p.name != "lock"}
+    effort = Effort(trials=3, trial_epochs=2, epochs=12)
+    with pytest.raises(NetwrightError, match="holds a finished run"):
+        nw.design(photos, macs="1M", image=24, out=made.folder, effort=effort, progress=QUIET)
+    with pytest.raises(NetwrightError, match="max_macs 1000000, now 2000000"):
+        nw.design(photos, macs="2M", image=24, out=made.folder, effort=effort, progress=QUIET)
+    assert {p: p.stat().st_mtime_ns for p in made.folder.rglob("*") if p.name != "lock"} == before
+
+
+def test_changed_pictures_are_noticed(tmp_path: Path) -> None:
+    data = make_photos(tmp_path / "photos")
+    with pytest.raises(KeyboardInterrupt):
+        nw.design(data, macs="1M", image=24, out=tmp_path / "run", effort=TINY, progress=Interrupted(2))
+    (data / "red" / "00.jpg").unlink()
+    with pytest.raises(NetwrightError, match=r"made with other arguments \(pictures 36 "):
+        nw.design(data, macs="1M", image=24, out=tmp_path / "run", effort=TINY, progress=QUIET)
+
+
+class Interrupted(Progress):
+    """Ctrl-C after so many lines."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__(quiet=True)
+        self.left = lines
+
+    def say(self, line: str) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("lines", [1, 2, 4, 5])
+def test_going_on_after_ctrl_c_ends_as_if_nothing_had_happened(lines: int, photos: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"macs": "1M", "image": 24, "effort": TINY}
+    whole = nw.design(photos, out=tmp_path / "whole", progress=QUIET, **options)
+    with pytest.raises(KeyboardInterrupt):
+        nw.design(photos, out=tmp_path / "run", progress=Interrupted(lines), **options)
+    with pytest.raises(NetwrightError, match=r"is unfinished: run its command again|there is no such folder"):
+        nw.load(tmp_path / "run")
+    again = nw.design(photos, out=tmp_path / "run", progress=QUIET, **options)
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+    assert timeless(result_of(again)) == timeless(result_of(whole))
+
+
+def timeless(value: Any) -> Any:
+    """A result without what depends on the clock."""
+    if isinstance(value, dict):
+        return {k: timeless(v) for k, v in value.items() if k not in ("seconds", "training_seconds", "finished")}
+    return [timeless(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.slow
+def test_kill_at_random_moments(tmp_path: Path) -> None:
+    """SIGKILL again and again, at moments drawn at random: the same command ends with the same bytes."""
+    words = [sys.executable, "-m", "netwright", "design", "digits", "--max-macs", "300K", "--trials", "2"]
+    words += ["--trial-epochs", "2", "--epochs", "4", "-o"]
+    started = time.monotonic()
+    subprocess.run([*words, str(tmp_path / "whole")], check=True, capture_output=True)
+    whole_seconds = time.monotonic() - started
+    chance, kills = random.Random(1), 0
+    for _ in range(8):
+        process = subprocess.Popen([*words, str(tmp_path / "run")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            process.wait(chance.uniform(0.2, 0.7) * whole_seconds)
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+    assert kills >= 2
+    if not (tmp_path / "run" / "result.json").exists():
+        subprocess.run([*words, str(tmp_path / "run")], check=True, capture_output=True)
+    for name in ("model.safetensors", "design.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert timeless(json.loads((tmp_path / "run" / "result.json").read_text())) == timeless(
+        json.loads((tmp_path / "whole" / "result.json").read_text())
+    )
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "netwright", "design", "digits", "--max-macs", "300K", "-o", str(tmp_path / "run")]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    process.stderr.readline()  # it is at work
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "netwright: stopped; run the same command again to go on"
+    assert "Traceback" not in errors
+
+
+# ---------------------------------------------------------------- the space
+
+
+def test_a_sample_is_the_start_of_a_longer_one() -> None:
+    space = regnet_for(64, 10)
+    long = sample(space, 40, macs=(10_000_000, 30_000_000), image=64, seed=3)
+    short = sample(space, 5, macs=(10_000_000, 30_000_000), image=64, seed=3)
+    assert long.designs[:5] == short.designs
+    assert len(set(long.designs)) == 40
+    assert all(10_000_000 <= trace(design, 64).macs <= 30_000_000 for design in long.designs)
+    assert sample(space, 5, macs=(10_000_000, 30_000_000), image=64, seed=4).designs != short.designs
+
+
+@pytest.mark.parametrize(("image", "channels"), [(8, 1), (28, 1), (64, 3), (224, 3)])
+def test_no_draw_is_smaller_than_the_smallest(image: int, channels: int) -> None:
+    space = regnet_for(image, 10)
+    least, graph = smallest(space, image, channels)
+    drawn = sample(space, 500, macs=(0, 10**12), image=image, channels=channels, seed=1)
+    assert min(trace(design, image, channels).macs for design in drawn.designs) >= graph.macs
+    assert len(candidates(space, 3, graph.macs, image=image, channels=channels).designs) >= 1
+    with pytest.raises(NetwrightError, match=f"the smallest has {graph.macs:,} macs"):
+        candidates(space, 3, graph.macs - 1, image=image, channels=channels)
+    assert trace(least, image, channels) is graph
+
+
+# ---------------------------------------------------------------- real pictures
+
+
+@pytest.mark.slow
+def test_imagenette_end_to_end(imagenette: Path, tmp_path: Path) -> None:
+    """Real photographs, a small effort: far better than guessing, and evaluated on val."""
+    effort = Effort(trials=2, trial_epochs=1, epochs=5)
+    run = nw.design(imagenette, macs="8M", image=48, out=tmp_path / "run", effort=effort, progress=QUIET)
+    result = result_of(run)
+    assert result["accuracy"]["of"] == 400
+    assert result["accuracy"]["top1"] > 0.2
+    assert result["data"]["pictures"] == {"train": 1600, "validation": 400, "test": 400}

@@ -1,0 +1,109 @@
+"""The rules of the house that a machine can hold: direction of imports, sizes, docs that cannot lie."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import netwright
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "netwright"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+# docs/architecture.md: a module imports only what stands before it
+LAYOUT = "errors units files progress graph blocks zoo costing spaces runtime report data training studies cli"
+ORDER = LAYOUT.split()
+TORCH_FREE = {"errors", "units", "files", "progress", "graph", "blocks", "zoo", "costing", "spaces", "report", "data"}
+
+
+def place(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            assert node.module is not None
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_point_one_way(path: Path) -> None:
+    mine = place(path)
+    if mine in ("__init__", "__main__"):
+        return
+    for name in imported(path):
+        if name.startswith("netwright."):
+            other = name.split(".")[1]
+            assert ORDER.index(other) <= ORDER.index(mine), f"{path} imports {name}"
+        if name.split(".")[0] in ("torch", "onnx", "onnxruntime"):
+            assert mine not in TORCH_FREE, f"{path} imports {name}"
+
+
+def test_the_architecture_page_lists_the_layout_in_order() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    layout = page[page.index("## Layout") :]
+    names = [name for name in ORDER if name not in ("units", "files", "progress")]
+    places = [layout.index("errors, units" if name == "errors" else f"\n    {name}") for name in names]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_small_and_flat(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            assert not body or (body[-1].end_lineno or 0) - body[0].lineno < 40, f"{path}: {node.name} is long"
+            assert node.args.kwarg is None or node.name in ("network", "replace", "_sizes"), (
+                f"{path}: {node.name} takes **{node.args.kwarg}"
+            )
+
+
+def test_no_package_is_named_like_a_public_function() -> None:
+    functions = {name for name in netwright.__all__ if name.islower()}
+    assert functions.isdisjoint({info.name for info in pkgutil.iter_modules([str(SOURCE)])})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["graph.tracing", "graph.values", "zoo", "costing.table", "units", "spaces.pick", "runtime.builder"],
+)
+def test_examples_in_docstrings_run(name: str) -> None:
+    module = importlib.import_module(f"netwright.{name}")
+    result = doctest.testmod(module, extraglobs={"nw": netwright})
+    assert result.failed == 0
+    assert result.attempted > 0
+    assert doctest.testmod(netwright).failed == 0
+
+
+def test_the_readmes_python_runs_and_its_numbers_are_right() -> None:
+    first, tiny = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    value = {"nw": netwright}
+    lines = [line for line in first.splitlines() if "photos" not in line and "cat.jpg" not in line]
+    exec("\n".join(lines), value)
+    number = re.search(r"\.macs +# (\d+)", first)
+    assert number is not None
+    assert netwright.cost(value["net"], image=224).macs == int(number[1])  # type: ignore[arg-type]
+    exec(compile("import netwright as nw\n" + tiny, "README.md", "exec", dont_inherit=True), {"__name__": "__main__"})
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in netwright.__all__:
+        assert getattr(netwright, name).__doc__, name
+    assert set(netwright.__all__) <= set(dir(netwright))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        netwright.nothing  # noqa: B018
