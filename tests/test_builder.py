@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import netwright as nw
+from netwright.errors import DesignError
 from netwright.graph import FeatureMap, trace
 
 SMALL = ["resnet18", "resnet20_cifar", "plain20_cifar", "regnetx_002", "regnety_002", "googlenet", "vgg11_bn", "alexnet"]
@@ -139,3 +140,17 @@ def test_option_a_shortcut_pads_half_before_and_half_after() -> None:
     assert y.shape == (2, 6, 3, 2)
     assert torch.equal(y[:, 2:4], x[:, :, ::2, ::2])
     assert y[:, :2].abs().sum() == y[:, 4:].abs().sum() == 0
+
+
+def named_like_a_method(x: FeatureMap) -> FeatureMap:
+    return x.conv("float", 4, 1)
+
+
+def inside_a_method(x: FeatureMap) -> FeatureMap:
+    return x.conv("train.conv", 4, 1)
+
+
+@pytest.mark.parametrize("net", [named_like_a_method, inside_a_method])
+def test_words_of_torch_are_no_names(net: object) -> None:
+    with pytest.raises(DesignError, match="is a word of torch's own modules"):
+        nw.build(net, 4)  # type: ignore[arg-type]

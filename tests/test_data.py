@@ -207,3 +207,12 @@ def shape_or_complaint(file: Path) -> tuple[tuple[int, ...], str]:
         return read_picture(file, 32).shape, ""
     except BadPictureError as error:
         return (), str(error)
+
+
+def test_more_pictures_than_memory_is_told_before_they_are_read(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from netwright.data import sources
+
+    monkeypatch.setattr(sources.os, "sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else 20_000)
+    source = open_source(photos)
+    with pytest.raises(NetwrightError, match="of memory at 16 px: lower --image"):
+        source.read(source.splits["all"], 16, None)

@@ -25,7 +25,7 @@ from netwright.progress import Progress
 from netwright.spaces import regnet_for, sample
 from netwright.spaces.sampling import candidates, smallest
 from netwright.studies.designing import Effort
-from netwright.training.train import Plan
+from netwright.training.plan import Plan
 from tests.conftest import make_photos
 
 TINY = Effort(trials=3, trial_epochs=1, epochs=2)
@@ -43,14 +43,8 @@ def made(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> nw.Run:
     return nw.design(photos, macs="1M", image=24, out=out, effort=Effort(trials=3, trial_epochs=2, epochs=12), progress=QUIET)
 
 
-def result_of(run: nw.Run) -> dict[str, Any]:
-    assert run.folder is not None
-    found: dict[str, Any] = json.loads((run.folder / "result.json").read_text())
-    return found
-
-
 def test_everything_is_written_and_agrees(made: nw.Run, photos: Path) -> None:
-    folder, result = made.folder, result_of(made)
+    folder, result = made.folder, made.result
     assert folder is not None
     assert sorted(p.name for p in folder.iterdir()) == [
         "design.json",
@@ -70,6 +64,14 @@ def test_everything_is_written_and_agrees(made: nw.Run, photos: Path) -> None:
     best = max(result["search"]["candidates"], key=lambda c: (c["validation_accuracy"], -c["macs"]))
     assert best["number"] == result["search"]["winner"]
     assert best["design"]["depth"] == made.design.fields()["depth"]
+
+
+def test_without_a_folder_nothing_is_left(photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    run = nw.train(nw.network("resnet20_cifar"), photos, image=24, recipe=nw.Recipe(epochs=1), progress=QUIET)
+    assert run.folder is None
+    assert run.result["accuracy"]["of"] == 12
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_onnx_file_gives_the_same_answers_with_any_batch(made: nw.Run, photos: Path) -> None:
@@ -100,7 +102,7 @@ def test_the_report_needs_nothing_but_itself(made: nw.Run) -> None:
     assert page.count("<svg ") == 3 == page.count('role="img" aria-label="')
     for needle in ("<script", "<link", "src=", "@import", "url("):
         assert needle not in page.replace("url(#", "")
-    for candidate in result_of(made)["search"]["candidates"]:
+    for candidate in made.result["search"]["candidates"]:
         assert f"{candidate['macs']:,}" in page
 
 
@@ -182,7 +184,7 @@ def test_going_on_after_ctrl_c_ends_as_if_nothing_had_happened(lines: int, photo
         nw.load(tmp_path / "run")
     again = nw.design(photos, out=tmp_path / "run", progress=QUIET, **options)
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
-    assert timeless(result_of(again)) == timeless(result_of(whole))
+    assert timeless(again.result) == timeless(whole.result)
 
 
 def timeless(value: Any) -> Any:
@@ -265,7 +267,7 @@ def test_imagenette_end_to_end(imagenette: Path, tmp_path: Path) -> None:
     """Real photographs, a small effort: far better than guessing, and evaluated on val."""
     effort = Effort(trials=2, trial_epochs=1, epochs=5)
     run = nw.design(imagenette, macs="8M", image=48, out=tmp_path / "run", effort=effort, progress=QUIET)
-    result = result_of(run)
+    result = run.result
     assert result["accuracy"]["of"] == 400
     assert result["accuracy"]["top1"] > 0.2
     assert result["data"]["pictures"] == {"train": 1600, "validation": 400, "test": 400}

@@ -65,6 +65,14 @@ def test_a_run_killed_before_its_first_work_may_be_started_otherwise(tmp_path: P
         assert not goes_on
 
 
+def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
+    output = begun(tmp_path / "run")
+    (output.folder / ".model.onnx.x1.part").write_text("half")
+    (output.work / ".checkpoint.pt.x2.part").write_text("half")
+    with output.claimed("train", ARGUMENTS):
+        assert list(output.folder.rglob("*.part")) == []
+
+
 def test_a_new_folder_is_claimed_and_gone_on_with(tmp_path: Path) -> None:
     output = begun(tmp_path / "run")
     with output.claimed("train", dict(ARGUMENTS)) as goes_on:

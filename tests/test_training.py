@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,8 @@ from netwright.runtime.weights import same_weights
 from netwright.training import Epoch, Evaluation, Recipe, evaluate_model, fit
 from netwright.training.augment import augment
 from netwright.training.batches import Normalize, to_batch
-from netwright.training.loop import Task, learning_rate
+from netwright.training.loop import Task, learning_rate, training_layout
+from tests.conftest import make_photos
 
 NET = nw.zoo.RegNet(depth=4, w_0=16, w_a=16.0, w_m=2.0, group_width=8, stem=16, stem_stride=1, classes=10, resolution=8)
 
@@ -188,9 +191,22 @@ def test_one_colour_pictures_do_not_divide_by_zero() -> None:
     assert all(math.isfinite(x) and x > 0 for x in Normalize.of(np.zeros((3, 4, 4, 3), np.uint8)).std)
 
 
-def test_the_last_batch_is_never_a_single_picture(task: Task) -> None:
-    """Batch statistics need more than one value: 65 pictures in batches of 64 become 33 and 32."""
-    some = Pictures(task.train.pixels[:65], task.train.labels[:65], task.train.names[:65])
+@pytest.mark.parametrize(("pictures", "batch"), [(65, 64), (5, 1), (2, 64), (3, 2)])
+def test_no_batch_has_a_single_picture(task: Task, pictures: int, batch: int) -> None:
+    """Batch statistics of one-pixel maps need more than one picture: 65 in batches of 64 become 33 and 32."""
+    some = Pictures(task.train.pixels[:pictures], task.train.labels[:pictures], task.train.names[:pictures])
     tiny = Task(some, task.normalize, 8, mirror=False)
     net = nw.zoo.RegNet(depth=4, w_0=16, w_a=16.0, w_m=2.0, group_width=8, stem=16, stem_stride=2, classes=10)
-    fit(nw.build(net, 8, channels=1, seed=0), tiny, Recipe(epochs=1))
+    fit(nw.build(net, 8, channels=1, seed=0), tiny, Recipe(epochs=1, batch=batch))
+
+
+def test_a_narrow_strided_projection_does_not_corrupt_memory(tmp_path: Path) -> None:
+    """oneDNN 3.12 aborts the process here in channels-last layout (AVX-512, two threads or more, an odd batch)."""
+    narrow = nw.zoo.RegNet(depth=5, w_0=8, w_a=12.02, w_m=2.92, group_width=16, stem=24, classes=3)
+    assert training_layout(narrow, 48, 3) is torch.contiguous_format
+    assert training_layout(narrow.replace(w_0=16), 48, 3) is torch.channels_last
+    photos = make_photos(tmp_path / "photos", each=53, side=48)  # 126 of them to train on
+    recipe = "nw.Recipe(epochs=15, batch=63)"
+    program = f"import netwright as nw; nw.train(nw.zoo.{narrow!r}, {str(photos)!r}, image=48, recipe={recipe})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from netwright.costing import Cost, cost
 from netwright.errors import DesignError, NetwrightError
 from netwright.graph import Design, FeatureMap, Graph, concat, from_json, to_json, trace
+from netwright.version import VERSION
 from netwright.zoo import network, networks
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from netwright.training.run import Run, evaluate, load
     from netwright.training.train import train
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _LATER = {
     "Recipe": "netwright.training",

@@ -69,6 +69,16 @@ def read_json(path: Path) -> Any:
         raise NetwrightError(f"{path} is not JSON: {error}") from None
 
 
+@contextlib.contextmanager
+def kept_or_temporary(out: str | os.PathLike[str] | None) -> Iterator[Path]:
+    """The folder asked for, or one that is gone afterwards."""
+    if out is not None:
+        yield Path(out)
+        return
+    with tempfile.TemporaryDirectory(prefix="netwright-") as folder:
+        yield Path(folder) / "run"
+
+
 class Output:
     """An output folder: results at the top, everything of the way there below `work/`.
 
@@ -96,6 +106,8 @@ class Output:
             raise NetwrightError(f"cannot make the folder {self.work}: {error.strerror}") from None
         with self._lock():
             self._refuse(made_by)
+            for torn in self.folder.rglob(".*.part"):  # of a run that was killed while it wrote
+                torn.unlink()
             goes_on = self._begun()
             if not goes_on:
                 write_json(self._command, made_by)

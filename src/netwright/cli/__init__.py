@@ -8,8 +8,8 @@ import sys
 
 import click
 
-import netwright
 from netwright.errors import FailedError, NetwrightError, did_you_mean
+from netwright.version import VERSION
 
 COMMANDS = {  # name -> what --help says of it
     "list": "The networks of the zoo, with params and macs.",
@@ -39,7 +39,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(netwright.__version__, message="netwright %(version)s")
+@click.version_option(VERSION, message="netwright %(version)s")
 def cli() -> None:
     """Budget in, trained network out: designs, costs, searches and trains convolutional image classifiers.
 

@@ -46,5 +46,4 @@ def command(
     chosen = {"trials": trials, "trial_epochs": trial_epochs, "epochs": epochs}
     effort = Effort().replace(**{name: value for name, value in chosen.items() if value is not None})
     run = design(data, macs=max_macs, out=out, image=image, effort=effort, seed=seed, progress=Progress())
-    assert run.folder is not None
-    report_result(run.folder, as_json)
+    report_result(run.result, out, as_json)

@@ -29,8 +29,8 @@ def command(run: str, data: str, weights: Path | None, as_json: bool) -> None:
     """
     loaded = load_run(run, weights)
     from netwright.progress import Progress
+    from netwright.training.results import accuracy_of
     from netwright.training.run import evaluate
-    from netwright.training.train import accuracy_of
 
     evaluation = evaluate(loaded, data, Progress(quiet=as_json))
     accuracy = accuracy_of(evaluation, loaded.classes)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from netwright.cli.arguments import option_image, option_json, option_out, option_seed, print_json, read_network
-from netwright.files import read_json
 
 
 @click.command("train")
@@ -37,16 +37,13 @@ def command(
     from netwright.training.train import train
 
     recipe = Recipe(epochs=epochs, batch=batch)
-    run = train(
-        design, data, out=out, image=image, recipe=recipe.replace(lr=lr) if lr else recipe, seed=seed, progress=Progress()
-    )
-    assert run.folder is not None
-    report_result(run.folder, as_json)
+    recipe = recipe.replace(lr=lr) if lr else recipe
+    run = train(design, data, out=out, image=image, recipe=recipe, seed=seed, progress=Progress())
+    report_result(run.result, out, as_json)
 
 
-def report_result(folder: Path, as_json: bool) -> None:
+def report_result(result: dict[str, Any], folder: Path, as_json: bool) -> None:
     """Say how a finished run went and where its files are."""
-    result = read_json(folder / "result.json")
     if as_json:
         print_json(result)
         return

@@ -244,7 +244,17 @@ def _common_size(root: Path, listing: Listing) -> int | None:
     return sides.pop() if len(sides) == 1 else None
 
 
+def _refuse_more_than_memory(need: int, image: int) -> None:
+    if not hasattr(os, "sysconf"):
+        return
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if need > 0.8 * memory:
+        told = f"{need / 1e9:.0f} GB, of {memory / 1e9:.0f} GB"
+        raise NetwrightError(f"the decoded pictures would take {told} of memory at {image} px: lower --image or take fewer")
+
+
 def _read_files(root: Path, listing: Listing, image: int, step: Step | None) -> Pictures:
+    _refuse_more_than_memory(len(listing) * image * image * 3, image)
     pixels = np.empty((len(listing), image, image, 3), np.uint8)
     bad: list[BadPictureError] = []
 

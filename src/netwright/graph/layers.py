@@ -207,18 +207,6 @@ class Dropout(Layer):
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseNorm(Layer):
-    """Local response normalization over `size` neighbouring channels; alpha is divided by size, as torch does."""
-
-    size: int
-    alpha: float
-    beta: float
-    k: float
-
-    kind = "lrn"
-
-
-@dataclass(frozen=True, slots=True)
 class Subsample(Layer):
     """Every stride-th pixel, and zero channels half before and half after: ResNet's option-A shortcut."""
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from netwright.errors import DesignError
 from netwright.graph import Design, Graph, Node, trace
 from netwright.graph import layers as L
 from netwright.graph.layers import Pair
@@ -71,10 +72,16 @@ def _add_parts(root: nn.Module, graph: Graph, made: dict[int, fx.Graph]) -> None
 def _place(root: nn.Module, name: str, module: nn.Module) -> None:
     *path, last = name.split(".")
     for part in path:
-        if not hasattr(root, part):
-            root.add_module(part, nn.Module())
-        root = getattr(root, part)
-    root.add_module(last, module)
+        if part not in root._modules:
+            _add(root, part, nn.Module(), name)
+        root = root.get_submodule(part)
+    _add(root, last, module, name)
+
+
+def _add(root: nn.Module, part: str, module: nn.Module, name: str) -> None:
+    if hasattr(root, part):
+        raise DesignError(f"{part!r} is a word of torch's own modules: choose another name", name)
+    root.add_module(part, module)
 
 
 # ---------------------------------------------------------------- the program: what is called, in which order
@@ -104,7 +111,7 @@ def subsample(x: Tensor, width: int, stride: int) -> Tensor:
 fx.wrap("subsample")
 
 
-def _add(code: fx.Graph, node: Node, args: tuple[fx.Node, ...]) -> fx.Node:
+def _sum(code: fx.Graph, node: Node, args: tuple[fx.Node, ...]) -> fx.Node:
     return code.call_function(operator.add, args)
 
 
@@ -127,7 +134,7 @@ def _subsample(code: fx.Graph, node: Node, args: tuple[fx.Node, ...]) -> fx.Node
 
 
 _FUNCTIONS: dict[type, Callable[[fx.Graph, Node, tuple[fx.Node, ...]], fx.Node]] = {
-    L.Add: _add,
+    L.Add: _sum,
     L.Multiply: _multiply,
     L.Concat: _concat,
     L.Item: _item,
@@ -193,5 +200,4 @@ _MODULES: dict[type, Callable[[Any, bool], nn.Module]] = {
     L.AdaptivePool: lambda layer, inplace: nn.AdaptiveAvgPool2d(layer.size),
     L.Flatten: lambda layer, inplace: nn.Flatten(),
     L.Dropout: lambda layer, inplace: nn.Dropout(layer.rate),
-    L.ResponseNorm: lambda layer, inplace: nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k),
 }

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
-from netwright.costing import cost
-from netwright.files import Output, write_json, write_text
+from netwright.files import Output, kept_or_temporary
 from netwright.graph import Count, Design, Value, to_json
 from netwright.progress import Progress
+from netwright.report.pages import design_page
 from netwright.runtime.export import export_onnx
 from netwright.spaces import regnet_for
 from netwright.spaces.sampling import candidates
@@ -18,9 +17,11 @@ from netwright.training.augment import stored_side
 from netwright.training.batches import Normalize
 from netwright.training.evaluation import evaluate_model
 from netwright.training.loop import Task
+from netwright.training.plan import Plan
 from netwright.training.recipe import Recipe
+from netwright.training.results import summary, write_run
 from netwright.training.run import Run, load, read_with_bar
-from netwright.training.train import Plan, check_pictures, summary, trained
+from netwright.training.train import trained
 from netwright.units import parse_amount, short_amount
 
 VALIDATION = 0.2  # share of the training pictures that candidates are compared on
@@ -49,13 +50,15 @@ def design(
     data: str | os.PathLike[str],
     *,
     macs: str | int,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
     image: int | None = None,
     effort: Effort | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Run:
     """Find a network of at most `macs` for one image, train it, export it; returns the trained run.
+
+    The folder is written where `out` is given.
 
     Designs are sampled under the budget, each is trained briefly on a part of the training pictures
     and compared on the rest of them; the winner is trained on all of them. The held-out part (`test`,
@@ -68,9 +71,16 @@ def design(
     """
     progress, effort = progress or Progress(), effort or Effort()
     plan = Plan.of(data, image, seed, VALIDATION)
-    job = _Job(plan, parse_amount(macs), effort, Output(Path(out)), progress)
+    with kept_or_temporary(out) as folder:
+        _design(_Job(plan, parse_amount(macs), effort, Output(folder), progress))
+        run = load(folder)
+    return run if out is not None else replace(run, folder=None)
+
+
+def _design(job: _Job) -> None:
+    plan, effort, progress = job.plan, job.effort, job.progress
     space = regnet_for(plan.image, len(plan.source.classes))
-    drawn = candidates(space, effort.trials, job.macs, image=plan.image, channels=plan.source.channels, seed=seed)
+    drawn = candidates(space, effort.trials, job.macs, image=plan.image, channels=plan.source.channels, seed=plan.seed)
     arguments = plan.arguments() | {"max_macs": job.macs, "effort": to_json(effort, None)}
     with job.output.claimed("design", arguments) as goes_on:
         if goes_on:
@@ -80,14 +90,12 @@ def design(
         )
         tried = _search(job, drawn.designs)
         _finish(job, tried, drawn.draws)
-    return load(job.output.folder)
 
 
 def _search(job: _Job, designs: tuple[Design, ...]) -> list[Candidate]:
     plan, validation = job.plan, job.plan.data.validation
     assert validation is not None
     pictures = read_with_bar(plan.source, plan.data.train, stored_side(plan.image), job.progress)
-    check_pictures(pictures)
     compared = read_with_bar(plan.source, validation, plan.image, job.progress)
     task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, compared)
     recipe = Recipe(epochs=job.effort.trial_epochs)
@@ -96,8 +104,6 @@ def _search(job: _Job, designs: tuple[Design, ...]) -> list[Candidate]:
 
 def _finish(job: _Job, tried: list[Candidate], draws: int) -> None:
     """Train the winner on all but the held-out pictures, measure it on those, write everything."""
-    from netwright.report.pages import design_page
-
     plan, output, winner = job.plan, job.output, best(tried)
     recipe = Recipe(epochs=job.effort.epochs)
     together = plan.whole_training()
@@ -107,8 +113,6 @@ def _finish(job: _Job, tried: list[Candidate], draws: int) -> None:
     run, curve = trained(winner.design, task, plan, recipe, output.work / "checkpoint.pt", job.progress)
     held_out = read_with_bar(plan.source, plan.data.test, plan.image, job.progress)
     evaluation = evaluate_model(run.model, held_out, run.normalize)
-    write_text(output.folder / "design.json", to_json(run.design) + "\n")
-    run.save(output.folder / "model.safetensors")
     difference = export_onnx(run.model, output.folder / "model.onnx", run.examples(held_out), run.about)
     result = {
         "command": "design",
@@ -117,6 +121,4 @@ def _finish(job: _Job, tried: list[Candidate], draws: int) -> None:
         **summary(run, plan, recipe, curve, evaluation),
         "onnx": {"largest_difference": difference},
     }
-    table = cost(run.design, run.image, channels=run.channels, by="block")
-    write_text(output.folder / "report.html", design_page(result, table))
-    write_json(output.result, result)
+    write_run(output, run, result, design_page)

@@ -10,8 +10,9 @@ from netwright.files import read_json, write_json
 from netwright.graph import Design, to_json, trace
 from netwright.progress import Progress
 from netwright.training.loop import Epoch, Task
+from netwright.training.plan import Plan
 from netwright.training.recipe import Recipe
-from netwright.training.train import Plan, trained
+from netwright.training.train import trained
 
 
 @dataclass(frozen=True)

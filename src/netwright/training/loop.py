@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from netwright.data import Pictures
 from netwright.errors import FailedError
+from netwright.graph import Design, trace
+from netwright.graph.layers import Conv
 from netwright.training.augment import augment
 from netwright.training.batches import Normalize, to_batch
 from netwright.training.checkpoint import load_checkpoint, save_checkpoint
@@ -44,6 +46,7 @@ class Task:
     image: int
     mirror: bool
     validation: Pictures | None = None
+    layout: torch.memory_format = torch.contiguous_format
 
 
 def fit(
@@ -85,8 +88,22 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
 
 
+def training_layout(design: Design, image: int, channels: int) -> torch.memory_format:
+    """Channels last, which trains 1.8 times faster on a CPU, but not where that is unsound.
+
+    oneDNN 3.12 (in torch 2.13) writes past its buffers in the weight gradient of a strided 1x1
+    convolution of fewer than 16 channels when it is channels last, on CPUs with AVX-512.
+    """
+    for row in trace(design, image, channels).rows():
+        layer = row.layer
+        if isinstance(layer, Conv) and layer.kernel == (1, 1) and layer.stride != (1, 1) and layer.inputs // layer.groups < 16:
+            return torch.contiguous_format
+    return torch.channels_last
+
+
 def _steps(task: Task, recipe: Recipe) -> int:
-    return math.ceil(len(task.train) / recipe.batch)
+    """Batches of an epoch; none has a single picture, from which no batch statistics could be taken."""
+    return max(1, min(math.ceil(len(task.train) / recipe.batch), len(task.train) // 2))
 
 
 def learning_rate(recipe: Recipe, epoch: float) -> float:
@@ -140,6 +157,7 @@ def _step(
     device = next(model.parameters()).device
     batch = task.normalize(to_batch(task.train.pixels[chosen.numpy()]).to(device))
     batch = augment(batch, task.image, recipe.crop_area, task.mirror, generator)
+    batch = batch.contiguous(memory_format=task.layout)
     labels = torch.from_numpy(task.train.labels[chosen.numpy()]).to(device)
     logits = model(batch)
     loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from netwright.files import read_json
 from netwright.graph import Design, from_json
 from netwright.progress import Progress
 from netwright.runtime import build
-from netwright.runtime.weights import load_weights, save_weights
+from netwright.runtime.weights import load_weights, read_weights, save_weights
 from netwright.training.batches import Normalize, to_batch
 from netwright.training.evaluation import Evaluation, evaluate_model
 
@@ -33,15 +33,20 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Run:
-    """A trained network, its classes, and how pictures must be shown to it."""
+    """A trained network, its classes, and how pictures must be shown to it.
+
+    `image` is the side in pixels; `result` is what `result.json` says, empty for a network without a
+    run's folder.
+    """
 
     design: Design
-    model: fx.GraphModule
+    model: fx.GraphModule = field(repr=False)
     classes: tuple[str, ...]
     image: int
     channels: int
     normalize: Normalize
     folder: Path | None = None
+    result: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -90,13 +95,11 @@ def load(folder: str | os.PathLike[str]) -> Run:
         design = from_json((path / "design.json").read_text(encoding="utf-8"))
     except OSError as error:
         raise NetwrightError(f"cannot read {path / 'design.json'}: {error.strerror}") from None
-    return load_network(design, path / "model.safetensors", path)
+    return replace(load_network(design, path / "model.safetensors"), folder=path, result=read_json(path / "result.json"))
 
 
-def load_network(design: Design, weights: Path, folder: Path | None = None) -> Run:
+def load_network(design: Design, weights: Path) -> Run:
     """A design with the weights of a file that netwright wrote."""
-    from netwright.runtime.weights import read_weights
-
     _, about = read_weights(weights)
     if not about:
         raise NetwrightError(f"{weights} does not say its classes and preprocessing: netwright did not write it")
@@ -106,7 +109,7 @@ def load_network(design: Design, weights: Path, folder: Path | None = None) -> R
     model = build(design, image, channels=channels, seed=0)
     load_weights(model, weights)
     normalize = Normalize(tuple(about["mean"]), tuple(about["std"]))
-    return Run(design, model.eval(), tuple(about["classes"]), image, channels, normalize, folder)
+    return Run(design, model.eval(), tuple(about["classes"]), image, channels, normalize)
 
 
 def evaluate(
@@ -135,7 +138,7 @@ def evaluate(
 def _part(run: Run, source: Source) -> Listing:
     if "all" not in source.splits:
         return source.splits.get("test") or source.splits["validation"]
-    trained = read_json(run.folder / "result.json")["data"] if run.folder is not None else {}
+    trained = run.result.get("data", {})
     if source.fingerprint == trained.get("fingerprint"):
         return source.split(trained["seed"]).test
     return source.splits["all"]

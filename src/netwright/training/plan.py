@@ -1,0 +1,60 @@
+"""What `train` and `design` settle first: the pictures, their parts, the image size and the seed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netwright.data import Data, Listing, Source, open_source
+from netwright.graph import Design, trace
+
+DEFAULT_IMAGE = 224
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A source of pictures, its parts, the image size in pixels and the seed of all chance."""
+
+    source: Source
+    data: Data
+    image: int
+    seed: int
+
+    @classmethod
+    def of(cls, data: str | os.PathLike[str], image: int | None, seed: int, validation: float = 0.0) -> Plan:
+        """Open the data; the image size is the one asked for, else the pictures' own, else 224."""
+        source = open_source(data)
+        return cls(source, source.split(seed, validation), image or source.image or DEFAULT_IMAGE, seed)
+
+    def whole_training(self) -> Listing:
+        """All pictures but the held-out ones."""
+        parts = [part for part in (self.data.train, self.data.validation) if part is not None]
+        names = tuple(name for part in parts for name in part.names)
+        return Listing(names, np.concatenate([part.labels for part in parts]))
+
+    def arguments(self) -> dict[str, Any]:
+        """What a folder made from this plan must agree on when it is gone on with."""
+        pictures = f"{sum(map(len, self.source.splits.values()))} ({self.source.fingerprint})"
+        return {"data": self.source.name, "pictures": pictures, "image": self.image, "seed": self.seed}
+
+    def described(self) -> dict[str, Any]:
+        """What `result.json` says of the data."""
+        parts = {"train": self.data.train, "validation": self.data.validation, "test": self.data.test}
+        return {
+            "source": self.source.name,
+            "fingerprint": self.source.fingerprint,
+            "seed": self.seed,
+            "classes": list(self.source.classes),
+            "pictures": {name: len(part) for name, part in parts.items() if part is not None},
+            "ignored_files": list(self.source.ignored),
+        }
+
+    def fitted(self, design: Design) -> Design:
+        """The design with the data's number of classes; raises DesignError where it cannot take the pictures."""
+        if "classes" in design.fields():
+            design = design.replace(classes=len(self.source.classes))
+        trace(design, self.image, self.source.channels)
+        return design
