@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+# read when torch is loaded: threads that spin while they wait starve each other on a busy machine
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 SHARED = Path(os.environ.get("NETWRIGHT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 
 

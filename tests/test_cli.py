@@ -42,6 +42,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_photos(root / "strange", each=2)
     (root / "strange" / "red").rename(root / "strange" / "violet")
     (root / "net.py").write_text("import netwright as nw\nsmall = nw.network('resnet18', width=16)\nnumber = 3\n")
+    (root / "exits.py").write_text("import sys\nsys.exit(0)\n")
+    make_photos(root / "emptyval" / "train", each=4)
+    (root / "emptyval" / "val" / "red").mkdir(parents=True)
     (root / "fails.py").write_text("1 / 0\n")
     (root / "bad.json").write_text('{"schema": 1, "type": "ResNet", "depths": [1, 0]}')
     (root / "foreign").mkdir()
@@ -89,6 +92,9 @@ Capture = pytest.CaptureFixture[str]
         ("design {flat} --max-macs 1M -o {new}", "has no class folders"),
         ("design {one} --max-macs 1M -o {new}", "has one class only"),
         ("design {broken} --max-macs 1M -o {new}", "green/02.jpg is not a picture"),
+        ("design {photos} --max-macs 1M -o {photos}/run", "lies inside the pictures' folder"),
+        ("design {emptyval} --max-macs 1M -o {new}", "emptyval/val has no pictures in its folders"),
+        ("cost {exits.py}:x", "does not run: SystemExit"),
         ("design {photos} --max-macs 1M -o {run}", "holds a run made with other arguments"),
         ("eval {run} {strange}", "has a class 'violet' that the network was not trained on"),
         ("eval {run} digits", "digits has 1 channels, the network takes 3"),
@@ -159,7 +165,7 @@ def test_list_filters(capsys: Capture) -> None:
     assert capsys.readouterr().out.splitlines()[-1].split() == ["resnet18", "224", "11,689,512", "1,814,073,344", "2,484,712"]
 
 
-def test_eval_uses_the_held_out_part_of_the_runs_own_data(place: Path, capsys: Capture) -> None:
+def test_eval_uses_the_held_out_part_of_the_runs_own_data(place: Path, tmp_path: Path, capsys: Capture) -> None:
     result = json.loads((place / "run" / "result.json").read_text())
     assert main(["eval", str(place / "run"), str(place / "photos"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -167,7 +173,18 @@ def test_eval_uses_the_held_out_part_of_the_runs_own_data(place: Path, capsys: C
     assert found["of"] == 6
     weights = str(place / "run" / "model.safetensors")
     assert main(["eval", "resnet20_cifar", str(place / "photos"), "--weights", weights]) == 0
-    assert "of 30; 95 % interval" in capsys.readouterr().out
+    assert "of 6; 95 % interval" in capsys.readouterr().out
+    other = make_photos(tmp_path / "other", each=5)
+    assert main(["eval", str(place / "run"), str(other)]) == 0
+    assert "of 15; 95 % interval" in capsys.readouterr().out
+
+
+def test_eval_refuses_where_it_cannot_tell_what_was_seen(tmp_path: Path, capsys: Capture) -> None:
+    photos = make_photos(tmp_path / "photos", each=5)
+    train(nw.network("resnet20_cifar"), photos, out=tmp_path / "run", image=24, recipe=Recipe(epochs=1), progress=Progress(True))
+    (photos / "red" / "04.jpg").rename(photos / "red" / "new.jpg")
+    assert main(["eval", str(tmp_path / "run"), str(photos)]) == 2
+    assert "have changed since the network was trained on them" in capsys.readouterr().err
 
 
 def test_predict_as_lines_and_json(place: Path, capsys: Capture) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from netwright.data import BadPictureError, Listing, open_source, read_picture
+from netwright.data.pictures import unwarned
 from netwright.data.sources import stratified
 from netwright.errors import NetwrightError
 from tests.conftest import make_photos
@@ -196,7 +197,8 @@ def test_every_awkward_picture_is_read_or_named(shared: Path) -> None:
     assert len(files) > 200
     read = 0
     for file in files:
-        shape, complaint = shape_or_complaint(file)
+        with unwarned():
+            shape, complaint = shape_or_complaint(file)
         assert shape == (32, 32, 3) or (str(file) in complaint and "\n" not in complaint)
         read += bool(shape)
     assert read > 150

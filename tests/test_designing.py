@@ -18,14 +18,13 @@ import torch
 from PIL import Image
 
 import netwright as nw
-from netwright.data import Listing
+from netwright.data import Listing, open_source
 from netwright.errors import NetwrightError
 from netwright.graph import trace
 from netwright.progress import Progress
 from netwright.spaces import regnet_for, sample
 from netwright.spaces.sampling import candidates, smallest
 from netwright.studies.designing import Effort
-from netwright.training.plan import Plan
 from tests.conftest import make_photos
 
 TINY = Effort(trials=3, trial_epochs=1, epochs=2)
@@ -106,20 +105,26 @@ def test_the_report_needs_nothing_but_itself(made: nw.Run) -> None:
         assert f"{candidate['macs']:,}" in page
 
 
-def test_the_held_out_pictures_are_read_last_and_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_held_out_pictures_serve_for_nothing_before_the_end(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from netwright.data import sources
 
     reads: list[tuple[str, ...]] = []
+    sides: list[int] = []
     original = sources._read_files
 
     def recording(root: Path, listing: Listing, image: int, step: object) -> object:
         reads.append(listing.names)
+        sides.append(image)
         return original(root, listing, image, step)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sources, "_read_files", recording)
     nw.design(photos, macs="1M", image=24, out=tmp_path / "run", effort=TINY, progress=QUIET)
-    *before, last = reads
-    held_out = set(Plan.of(photos, 24, 0, 0.2).data.test.names)
+    check, *before, last = reads
+    held_out = set(open_source(photos).split(0, 0.2).test.names)
+    assert set(check) == held_out  # decoded to one pixel, to see whether it can be
+    assert sides[0] == 1
     assert set(last) == held_out
     assert all(held_out.isdisjoint(names) for names in before)
     assert set(before[-1]) == {n for names in before for n in names}
@@ -252,7 +257,9 @@ def test_no_draw_is_smaller_than_the_smallest(image: int, channels: int) -> None
     space = regnet_for(image, 10)
     least, graph = smallest(space, image, channels)
     drawn = sample(space, 500, macs=(0, 10**12), image=image, channels=channels, seed=1)
-    assert min(trace(design, image, channels).macs for design in drawn.designs) >= graph.macs
+    corner = space.replace(depth=(space.depth[0], space.depth[0] + 1), w_0=(8, 8), w_a=(8, 24), stem=(16,))
+    narrow = sample(corner, 400, macs=(0, 10**12), image=image, channels=channels, seed=2, most_draws=4000)
+    assert min(trace(design, image, channels).macs for design in drawn.designs + narrow.designs) >= graph.macs
     assert len(candidates(space, 3, graph.macs, image=image, channels=channels).designs) >= 1
     with pytest.raises(NetwrightError, match=f"the smallest has {graph.macs:,} macs"):
         candidates(space, 3, graph.macs - 1, image=image, channels=channels)

@@ -299,3 +299,73 @@ def test_counts_by_hand(width: int, height: int, wide: int, channels: int) -> No
     assert graph.params == width * (7 * channels + 1) + 3 * width + 3
     assert graph.macs == area * width * 7 * channels + 3 * width
     assert graph.acts == area * width + 3
+
+
+class Flagged(Design):
+    """A design whose field takes 1 and True, which must not be taken for one another."""
+
+    flag: bool | int = 1
+
+    def __call__(self, x: FeatureMap) -> FeatureMap:
+        return x.conv("conv", 4 if self.flag is True else 8, 1)
+
+
+def test_one_is_not_true_inside_a_design() -> None:
+    assert trace(Flagged(True), 8).params == 12
+    assert trace(Flagged(1), 8).params == 24
+    assert Flagged(True) != Flagged(1)
+    assert len({Flagged(True), Flagged(1)}) == 2
+
+
+def nothing_repeated(x: FeatureMap) -> FeatureMap:
+    x.conv("a", 8, 1)
+    return x.repeat([], counted, 8)
+
+
+def split_repeated(x: FeatureMap) -> FeatureMap:
+    return x.repeat(["a", "b"], split)
+
+
+def section_beside_its_automatic_name(x: FeatureMap) -> FeatureMap:
+    return x.section("s", part, "a").conv("s_relu", 3, 1)
+
+
+def pool_of_nothing(x: FeatureMap) -> FeatureMap:
+    return x.max_pool(0, 1)
+
+
+def pool_without_stride(x: FeatureMap) -> FeatureMap:
+    return x.max_pool(3, 0)
+
+
+def odd_bias(x: FeatureMap) -> FeatureMap:
+    return x.conv("c", 4, 1, bias=2)  # type: ignore[arg-type]
+
+
+def marked_name(x: FeatureMap) -> FeatureMap:
+    return x.conv("#c", 4, 1)
+
+
+def much_dropout(x: FeatureMap) -> FeatureMap:
+    return x.dropout(5)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        split_repeated,
+        section_beside_its_automatic_name,
+        pool_of_nothing,
+        pool_without_stride,
+        odd_bias,
+        marked_name,
+        much_dropout,
+    ],
+)
+def test_layers_check_what_they_are_given(net: object) -> None:
+    with pytest.raises(DesignError):
+        trace(net, 8)  # type: ignore[arg-type]
+
+
+def test_nothing_repeated_is_the_map_itself() -> None:
+    assert trace(nothing_repeated, 8).totals == (0, 0, 0)

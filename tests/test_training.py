@@ -15,7 +15,6 @@ from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 import netwright as nw
 from netwright.data import Pictures, open_source
 from netwright.errors import FailedError
-from netwright.runtime.weights import same_weights
 from netwright.training import Epoch, Evaluation, Recipe, evaluate_model, fit
 from netwright.training.augment import augment
 from netwright.training.batches import Normalize, to_batch
@@ -146,6 +145,11 @@ def test_evaluation_does_not_change_the_model(task: Task) -> None:
     evaluate_model(model, task.validation, task.normalize)
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    one, two = first.state_dict(), second.state_dict()
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
 def generator(seed: int = 0) -> torch.Generator:

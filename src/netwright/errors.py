@@ -14,6 +14,10 @@ class FailedError(NetwrightError):
     """A failure that is not the user's mistake (a full disk, a diverged training): exit code 1."""
 
 
+class DivergedError(FailedError):
+    """A training whose loss is no longer finite."""
+
+
 class DesignError(NetwrightError, ValueError):
     """A design that cannot be: `problem` says why, `path` is the full name of the layer or block at fault."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 
 import click
 
@@ -55,7 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for the user's mistake, 1 for a failure, 130 for Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
+    words = [word for word in words if word != "--debug"] or ["--help"]
+    # threads that spin while they wait starve each other where another process is busy: read when torch is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    warnings.showwarning = _warn  # type: ignore[assignment]
     try:
         cli.main(words, prog_name="netwright", standalone_mode=False)
         sys.stdout.flush()
@@ -82,6 +86,10 @@ def _said(error: click.ClickException) -> str:
         known = [name for p in (error.ctx.command.params if error.ctx else []) for name in p.opts]
         message = f"no such option {error.option_name}{did_you_mean(error.option_name, known)}"
     return message
+
+
+def _warn(message: Warning | str, *_: object) -> None:
+    print(f"netwright: warning: {message}", file=sys.stderr)
 
 
 def _complain(message: str, code: int) -> int:

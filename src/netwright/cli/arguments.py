@@ -39,16 +39,17 @@ def read_network(text: str) -> Design:
 def _from_file(path: Path, name: str) -> Design:
     if not path.is_file():
         raise NetwrightError(f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name_inside = f"netwright_file_{path.stem}"  # never that of an installed module
+    spec = importlib.util.spec_from_file_location(name_inside, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # annotations of the designs in it are looked up there
+    sys.modules[name_inside] = module  # annotations of the designs in it are looked up there
     try:
         spec.loader.exec_module(module)
     except NetwrightError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NetwrightError(f"{path} does not run: {type(error).__name__}: {error}") from error
     found = getattr(module, name, None)
     found = found() if isinstance(found, type) and issubclass(found, Design) else found

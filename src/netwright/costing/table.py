@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -157,8 +156,3 @@ def _grouped(graph: Graph, by: By) -> list[Line]:
             Line(name, f"{len(rows)} layers" if len(rows) > 1 else str(rows[0].layer), rows[-1].shape, params, macs, acts)
         )
     return lines
-
-
-def to_json_text(cost: Cost) -> str:
-    """`Cost.to_json` as text."""
-    return json.dumps(cost.to_json(), indent=1)

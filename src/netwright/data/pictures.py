@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +29,11 @@ def read_picture(path: Path, image: int, channels: int = 3) -> Array:
     read to its end, whatever the reason.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata; a picture that decodes is good
-            with Image.open(path) as opened:
-                if opened.width * opened.height > MOST_PIXELS:
-                    raise BadPictureError(f"{path}: {opened.width} x {opened.height} pixels are too many")
-                picture = _upright(opened).convert("RGB" if channels == 3 else "L")
-                return _square(picture, image, channels)
+        with Image.open(path) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise BadPictureError(f"{path}: {opened.width} x {opened.height} pixels are too many")
+            picture = _upright(opened).convert("RGB" if channels == 3 else "L")
+            return _square(picture, image, channels)
     except BadPictureError:
         raise
     except Exception as error:  # decoders raise whatever they like on broken data
@@ -43,6 +43,14 @@ def read_picture(path: Path, image: int, channels: int = 3) -> Array:
         if isinstance(error, IsADirectoryError):
             raise BadPictureError(f"{path} is a folder, not a picture") from None
         raise BadPictureError(f"{path} is not a picture that can be read ({reason.replace(str(path), 'file')})") from None
+
+
+@contextlib.contextmanager
+def unwarned() -> Iterator[None]:
+    """Keep Pillow's warnings of odd metadata away: a picture that decodes is good. For the main thread, around the readers."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
 def _upright(opened: Image.Image) -> Image.Image:

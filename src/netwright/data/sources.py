@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from netwright.data.pictures import Array, BadPictureError, read_picture
+from netwright.data.pictures import Array, BadPictureError, read_picture, unwarned
 from netwright.errors import NetwrightError
 
 SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
@@ -87,10 +87,6 @@ class Source:
         if validation and "validation" not in parts:
             parts["train"], parts["validation"] = stratified(parts["train"], validation, seed + 1, self.classes)
         return Data(self, parts["train"], parts["test"], parts.get("validation"))
-
-    def held_out(self, seed: int) -> Listing:
-        """The part that a training with this seed never saw."""
-        return self.split(seed).test
 
     @property
     def fingerprint(self) -> str:
@@ -178,16 +174,20 @@ def _folder(root: Path) -> Source:
     inner = {p.name.lower(): p for p in _folders(root)}
     if "train" in inner and (len(inner.keys() & SPLITS.keys()) > 1 or _folders(inner["train"])):
         found = _Found([p.name for p in _folders(inner["train"])])
-        folders = {SPLITS[name]: path for name, path in inner.items() if name in SPLITS}
+        folders = [(SPLITS[name], path) for name, path in inner.items() if name in SPLITS]
         if len(folders) == 1:
-            folders = {"all": folders["train"]}
+            folders = [("all", inner["train"])]
     else:
         found = _Found([p.name for p in _folders(root)])
-        folders = {"all": root}
+        folders = [("all", root)]
     if not found.classes:
         raise NetwrightError(f"{root} has no class folders: expected one folder of pictures per class")
-    for split, folder in folders.items():
+    for split, folder in folders:
+        if split in found.splits:
+            raise NetwrightError(f"{root} has two folders for {split} pictures: keep one")
         found.splits[split] = _list(root, folder, found)
+        if not len(found.splits[split]):
+            raise NetwrightError(f"{folder} has no pictures in its folders: expected one folder of pictures per class")
     first = found.splits.get("all", found.splits.get("train"))
     assert first is not None
     _check_classes(root, found.classes, first)
@@ -211,8 +211,12 @@ def _list(root: Path, folder: Path, found: _Found) -> Listing:
     for class_folder in _folders(folder):
         if class_folder.name not in found.classes:
             raise NetwrightError(f"{class_folder} is a class that the training pictures do not have")
-        for path in sorted(p for p in class_folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        for path in sorted(p for p in class_folder.rglob("*") if p.is_file()):
             name = path.relative_to(root).as_posix()
+            if any(part.startswith(".") for part in path.relative_to(folder).parts):
+                continue
+            if not name.isprintable() or "\udc80" <= max(name) <= "\udcff":
+                raise NetwrightError(f"{name!r} in {root} has a name that is no text: rename it")
             if path.suffix.lower() in endings:
                 names.append(name)
                 labels.append(found.classes.index(class_folder.name))
@@ -237,7 +241,7 @@ def _common_size(root: Path, listing: Listing) -> int | None:
     sides = set()
     for i in np.linspace(0, len(listing) - 1, num=min(len(listing), 64), dtype=int):
         try:
-            with Image.open(root / listing.names[i]) as opened:
+            with unwarned(), Image.open(root / listing.names[i]) as opened:
                 sides.add(min(opened.size))
         except Exception:  # told when it is read
             continue
@@ -265,7 +269,7 @@ def _read_files(root: Path, listing: Listing, image: int, step: Step | None) -> 
             return error
         return None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with unwarned(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for done, wrong in enumerate(pool.map(read, range(len(listing))), 1):
             if wrong is not None:
                 bad.append(wrong)

@@ -72,7 +72,7 @@ class Graph:
                 acts += counts[2]
         self.totals: Counts = (params, macs, acts)
         if sectioned:
-            _refuse_clashes([node.name for node in self.nodes if not node.automatic])
+            _refuse_clashes([node.name for node in self.nodes])
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -92,6 +92,8 @@ class Graph:
                 read = self._reads[i]
                 inputs = tuple([place[j] for j in (read if type(read) is tuple else (read,))])
                 if mark[0] == SECTION:
+                    if not isinstance(layer, Graph):
+                        raise DesignError(f"{mark!r} is no name for a layer: write letters, digits and _ with dots between")
                     place.append(_open_section(nodes, self._names[i], layer, inputs))
                 else:
                     place.append(len(nodes))
@@ -161,7 +163,7 @@ def resolve_names(marked: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
     """
     given = [name for name in marked if name[:1] not in (AUTOMATIC, SECTION)]
     _refuse_clashes(given)
-    taken = set(given)
+    taken = {".".join(parts[:i]) for parts in (name.split(".") for name in given) for i in range(1, len(parts) + 1)}
     resolved = []
     for name in marked:
         if name[:1] in (AUTOMATIC, SECTION):

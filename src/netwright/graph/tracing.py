@@ -31,8 +31,10 @@ def _conv(
     kernel = pair(kernel)
     if padding is None:
         padding = (kernel[0] // 2, kernel[1] // 2)
-    elif padding and any(type(p) is not int or p < 0 for p in pair(padding)):
-        raise DesignError(f"padding is {padding!r}, expected whole numbers of at least 0")
+    else:
+        _paddings(padding)
+    if type(rest[1]) is not bool:
+        raise DesignError(f"bias is {rest[1]!r}, expected True or False")
     layer = L.Conv(shape[0], width, kernel, pair(stride), pair(padding), *rest)
     out = layer.out(shape)
     return layer, out, layer.counts(out)
@@ -50,6 +52,8 @@ def _linear(shape: Shape, width: int, bias: bool, role: str) -> tuple[L.Linear, 
 def _norm(shape: Shape, eps: float, momentum: float, role: str) -> tuple[L.Norm, Shape, Counts]:
     if len(shape) != 3:
         raise DesignError(f"needs a map of (channels, height, width), got {shape}")
+    if eps < 0 or not 0 <= momentum <= 1:
+        raise DesignError(f"eps is {eps!r} and momentum {momentum!r}, expected eps >= 0 and momentum from 0 to 1")
     layer = L.Norm(shape[0], eps, momentum, role)
     return layer, shape, layer.counts(shape)
 
@@ -63,6 +67,21 @@ def _sizes(**values: Any) -> None:
             continue
         if type(value) is not tuple or len(value) != 2 or any(type(v) is not int or v < 1 for v in value):
             raise DesignError(f"{name} is {value!r}, expected a whole number of at least 1")
+
+
+def _paddings(padding: Any) -> None:
+    values = padding if type(padding) is tuple else (padding, padding)
+    if len(values) != 2 or any(type(p) is not int or p < 0 for p in values):
+        raise DesignError(f"padding is {padding!r}, expected a whole number of at least 0, or two")
+
+
+def _pool(kind: str, kernel: Any, stride: Any, padding: Any, ceil: bool, name: str) -> L.Pool:
+    try:
+        _sizes(kernel=kernel, stride=stride)
+        _paddings(padding)
+    except DesignError as error:
+        raise error.inside(name or kind) from None
+    return L.Pool(kind, pair(kernel), pair(stride), pair(padding), ceil)
 
 
 class FeatureMap:
@@ -163,16 +182,17 @@ class FeatureMap:
         self, kernel: int | Pair, stride: int | Pair, *, padding: int | Pair = 0, ceil: bool = False, name: str = ""
     ) -> FeatureMap:
         """The largest value of each window; `ceil` keeps a last window that hangs over the edge."""
-        return self.layer(L.Pool("max_pool", pair(kernel), pair(stride), pair(padding), ceil), name)
+        return self.layer(_pool("max_pool", kernel, stride, padding, ceil, name), name)
 
     def avg_pool(
         self, kernel: int | Pair, stride: int | Pair, *, padding: int | Pair = 0, ceil: bool = False, name: str = ""
     ) -> FeatureMap:
         """The mean of each window; zeros of the padding count."""
-        return self.layer(L.Pool("avg_pool", pair(kernel), pair(stride), pair(padding), ceil), name)
+        return self.layer(_pool("avg_pool", kernel, stride, padding, ceil, name), name)
 
     def adaptive_pool(self, size: int | Pair, name: str = "") -> FeatureMap:
         """The means of a grid of `size` cells: later layers see one size whatever the image's."""
+        _sizes(size=size)
         return self.layer(L.AdaptivePool(pair(size)), name)
 
     def global_pool(self, name: str = "") -> FeatureMap:
@@ -185,10 +205,13 @@ class FeatureMap:
 
     def dropout(self, rate: float, name: str = "") -> FeatureMap:
         """A site where training may zero values; `rate` is the published default."""
+        if type(rate) not in (int, float) or not 0 <= rate < 1:
+            raise DesignError(f"rate is {rate!r}, expected a number from 0 to below 1", name or "dropout")
         return self.layer(L.Dropout(rate), name)
 
     def subsample(self, width: int, stride: int, name: str = "") -> FeatureMap:
         """Every stride-th pixel, zero channels added to `width`: ResNet's shortcut without params (option A)."""
+        _sizes(width=width, stride=stride)
         return self.layer(L.Subsample(width, stride), name)
 
     # ------------------------------------------------------------ several maps
@@ -231,7 +254,7 @@ class FeatureMap:
         try:
             graph = _trace(body, shapes, *args)
         except DesignError as error:
-            raise error.inside(name) if name[0] != "#" else error from None
+            raise error.inside(name) if name[:1] != "#" else error from None
         except TypeError:
             _refuse_arguments(body, args)
             raise
@@ -244,16 +267,18 @@ class FeatureMap:
 
     def repeat(self, names: Iterable[str], body: Body, *args: Any) -> FeatureMap:
         """Apply an equal block once for each name; it must keep the shape, so it is traced once."""
-        x = self
-        for count, name in enumerate(names):
-            if count == 0:
-                x = x.block(name, body, *args)
-                tape, shape, graph = x._tape, x.shape, x._tape[1 - FIELDS]
-                if shape != self.shape:
-                    raise DesignError(f"cannot be repeated: it turns {self.shape} into {shape}", name)
+        tape, shape, index = self._tape, self.shape, self._index
+        graph: Any = None
+        for name in names:
+            if graph is None:
+                made = self.block(name, body, *args)
+                if not isinstance(made, FeatureMap) or made.shape != shape:
+                    raise DesignError(f"cannot be repeated: it turns {shape} into {getattr(made, 'shape', 'several maps')}", name)
+                graph = tape[1 - FIELDS]
             else:
-                tape += (name, graph, len(tape) // FIELDS - 1, shape, graph.totals)
-        return FeatureMap(x.shape, len(x._tape) // FIELDS - 1, x._tape)
+                tape += (name, graph, index, shape, graph.totals)
+            index = len(tape) // FIELDS - 1
+        return FeatureMap(shape, index, tape)
 
     def section(self, label: str, body: Body, *args: Any) -> FeatureMap:
         """A block in the tables only: its layers keep the names they would have here, but are summed as `label`."""

@@ -54,8 +54,9 @@ class Value:
             raise TypeError(f"{cls.__name__} inherits from {parent.__name__}, which is final: wrap it in a field instead")
         Value.registry[type_name(cls)] = cls
         dataclasses.dataclass(frozen=True)(cls)
-        # the dataclass writes a hash that walks all fields at every look-up: keep the cached one
+        # those that the dataclass writes take 1 for True and 1.0, and hash all fields at every look-up
         cls.__hash__ = Value.__hash__  # type: ignore[method-assign]
+        cls.__eq__ = Value.__eq__  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
         values = self.__dict__
@@ -72,9 +73,15 @@ class Value:
     def __hash__(self) -> int:
         cached: int | None = self.__dict__.get("_hash")
         if cached is None:
-            cached = hash((type(self), *self.__dict__.values()))
-            self.__dict__["_hash"] = cached
+            cached = self.__dict__["_hash"] = hash(self._key())
         return cached
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Value) and self._key() == other._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        values = self.__dict__
+        return (type(self), *[_typed(values[name]) for name in _names_of(self)])
 
     def __getstate__(self) -> dict[str, Any]:
         # hashes of strings differ from process to process: never pickle one
@@ -82,7 +89,7 @@ class Value:
 
     def fields(self) -> dict[str, Any]:
         """Field names and values, in the order of their definition."""
-        return {name: self.__dict__[name] for name in self.__dataclass_fields__}
+        return {name: self.__dict__[name] for name in _names_of(self)}
 
     def replace(self, **changes: Any) -> Self:
         """The same design with some fields changed; an unknown field is an error that names the nearest ones."""
@@ -106,6 +113,22 @@ class Design(Value, abstract=True):
         raise DesignError(f"{type(self).__name__} has no __call__: it cannot be traced")
 
 
+@functools.cache
+def _field_names(cls: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))
+
+
+def _names_of(value: Value) -> tuple[str, ...]:
+    cls: Any = type(value)
+    return _field_names(cls)
+
+
+def _typed(value: Any) -> Any:
+    """A key that tells 1 from True and from 1.0, at any depth."""
+    kind = type(value)
+    return (kind, value) if kind is not tuple else (kind, *map(_typed, value))
+
+
 def type_name(cls: type[Value]) -> str:
     """What JSON calls a type: netwright's own by their name, a user's with the module before it."""
     return cls.__name__ if cls.__module__.startswith("netwright.") else f"{cls.__module__}.{cls.__name__}"
@@ -121,9 +144,10 @@ def same_length(design: Value, *names: str) -> None:
 
 def _check_names(cls: type[Value], names: typing.Iterable[str]) -> None:
     for name in names:
-        if name not in cls.__dataclass_fields__:
-            near = did_you_mean(name, cls.__dataclass_fields__)
-            raise DesignError(f"{cls.__name__} has no field {name!r}{near or '; it has ' + ', '.join(cls.__dataclass_fields__)}")
+        known = [field.name for field in dataclasses.fields(cls)]
+        if name not in known:
+            near = did_you_mean(name, known)
+            raise DesignError(f"{cls.__name__} has no field {name!r}{near or '; it has ' + ', '.join(known)}")
 
 
 # ---------------------------------------------------------------- checking a field by its annotation
@@ -134,7 +158,7 @@ Check = Callable[[Any], str]  # '' when the value fits, else what was expected
 @functools.cache
 def _checks(cls: Any) -> tuple[tuple[str, Check], ...]:
     hints = typing.get_type_hints(cls, include_extras=True)
-    return tuple((name, _check_of(hints[name])) for name in cls.__dataclass_fields__)
+    return tuple((name, _check_of(hints[name])) for name in _field_names(cls))
 
 
 def _check_of(hint: Any) -> Check:
@@ -225,7 +249,7 @@ def from_json(text: str) -> Design:
     """
     try:
         plain = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DesignError(f"not a design: {error}") from None
     if not isinstance(plain, dict) or not isinstance(plain.get("type"), str):
         raise DesignError("not a design: expected a JSON object with 'schema' and 'type'")
@@ -247,9 +271,8 @@ def _value(plain: Any) -> Any:
     kind = plain.get("type")
     cls = Value.registry.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise DesignError(
-            f"unknown design {kind!r}: import the file that defines it first{did_you_mean(str(kind), Value.registry)}"
-        )
+        way_out = "import the file that defines it first (in a command: file.py:name with --weights)"
+        raise DesignError(f"unknown design {kind!r}: {way_out}{did_you_mean(str(kind), Value.registry)}")
     _check_names(cls, fields)
     try:
         return cls(**fields)

@@ -121,7 +121,7 @@ def _candidate_table(search: Result) -> str:
 def _curve(result: Result) -> str:
     rows = []
     for epoch in result["curve"]:
-        measured = {"training pictures, augmented": epoch["accuracy"], "validation pictures": epoch["validation"]}
+        measured = {"training pictures, augmented": epoch["accuracy"], result["curve_measured_on"]: epoch["validation"]}
         rows += [
             {"epoch": epoch["epoch"], "accuracy": 100 * value, "measured on": name}
             for name, value in measured.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import operator
 from collections import Counter
 from collections.abc import Callable
@@ -79,8 +80,8 @@ def _place(root: nn.Module, name: str, module: nn.Module) -> None:
 
 
 def _add(root: nn.Module, part: str, module: nn.Module, name: str) -> None:
-    if hasattr(root, part):
-        raise DesignError(f"{part!r} is a word of torch's own modules: choose another name", name)
+    if hasattr(fx.GraphModule, part) or hasattr(root, part) or keyword.iskeyword(part) or part in ("graph", "meta"):
+        raise DesignError(f"{part!r} is a word of Python or of torch's own modules: choose another name", name)
     root.add_module(part, module)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -57,11 +56,12 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise NetwrightError(f"{path} is not a sound safetensors file ({error})") from None
-    about: dict[str, Any] = json.loads(metadata.get(_KEY, "{}"))
-    return state, about
+    return state, _about(metadata.get(_KEY, "{}"))
 
 
-def same_weights(first: nn.Module, second: nn.Module) -> bool:
-    """Whether two models hold equal tensors under equal names."""
-    one, two = first.state_dict(), second.state_dict()
-    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+def _about(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 from netwright.graph import Count, Value
@@ -48,26 +49,36 @@ class RegNetSpace(Value):
         return self.stages[0] <= len(set(design.block_widths())) <= self.stages[1]
 
     def small_designs(self) -> Iterator[RegNet]:
-        """Members at the low corner: least depth, width and stem, all group widths, a grid of slopes.
+        """Members at the low corner: the narrowest stem and w_0, little depth, and every way that widths can round.
 
-        Work grows with depth, w_0 and stem; how w_a, w_m and the group width round is not monotone.
+        Block j moves to the next power of w_m where w_0 + w_a j passes w_0 w_m^(k + 1/2), so the slopes
+        just around these points, for every w_m to a hundredth, are all that differ.
         """
-        slopes = [self.w_a[0] + i * (self.w_a[1] - self.w_a[0]) / 15 for i in range(16)]
-        steps = [self.w_m[0] + i * (self.w_m[1] - self.w_m[0]) / 15 for i in range(16)]
-        for w_a, w_m, group_width in itertools.product(slopes, steps, self.group_width):
-            design = RegNet(
-                depth=max(self.depth[0], self.stages[0]),
-                w_0=self.w_0[0],
-                w_a=round(w_a, 2),
-                w_m=round(w_m, 2),
-                group_width=group_width,
-                stem=min(self.stem),
-                stem_stride=max(self.stem_stride),
-                classes=self.classes,
-                resolution=self.resolution,
-            )
-            if self.has(design):
-                yield design
+        least = max(self.depth[0], self.stages[0])
+        depths = range(least, min(least + 2, self.depth[1]) + 1)
+        steps = range(round(self.w_m[0] * 100), round(self.w_m[1] * 100) + 1)
+        for depth, step in itertools.product(depths, steps):
+            turns = [self.w_0[0] * ((step / 100) ** (k + 0.5) - 1) / j for j in range(1, depth) for k in range(self.stages[1])]
+            hundredths = {round(self.w_a[0] * 100), *(math.floor(turn * 100) + i for turn in turns for i in (0, 1))}
+            for slope in sorted(hundredths):
+                if self.w_a[0] <= slope / 100 <= self.w_a[1]:
+                    yield from self._small(depth, slope / 100, step / 100)
+
+    def _small(self, depth: int, w_a: float, w_m: float) -> Iterator[RegNet]:
+        """The members with these numbers and the least of the others, one for each group width."""
+        first = RegNet(
+            depth=depth,
+            w_0=self.w_0[0],
+            w_a=w_a,
+            w_m=w_m,
+            group_width=self.group_width[0],
+            stem=min(self.stem),
+            stem_stride=max(self.stem_stride),
+            classes=self.classes,
+            resolution=self.resolution,
+        )
+        if self.has(first):
+            yield from (first.replace(group_width=group) for group in self.group_width)
 
 
 def regnet_for(image: int, classes: int) -> RegNetSpace:

@@ -23,11 +23,6 @@ class Sample:
     designs: tuple[Design, ...]
     draws: int
 
-    @property
-    def acceptance(self) -> float:
-        """Share of the draws that lay within the budget."""
-        return len(self.designs) / self.draws if self.draws else 0.0
-
 
 def sample(
     space: Space,
@@ -57,7 +52,8 @@ def sample(
 
 def smallest(space: RegNetSpace, image: int | None = None, channels: int = 3) -> tuple[Design, Graph]:
     """The design of a RegNet space with the fewest macs, and its graph."""
-    graphs = [(trace(design, image, channels), design) for design in space.small_designs()]
+    shapes = {(tuple(design.stages()), design.stem): design for design in space.small_designs()}
+    graphs = [(trace(design, image, channels), design) for design in shapes.values()]
     graph, design = min(graphs, key=lambda made: made[0].macs)
     return design, graph
 
@@ -67,15 +63,17 @@ def candidates(space: RegNetSpace, n: int, most: int, *, image: int, channels: i
 
     Raises NetwrightError, with the smallest design's macs, where no design meets the budget.
     """
+    draws = 0
+    for share in (0.6, 0.2, 0.0):
+        budget = (int(share * most), most)
+        drawn = sample(space, n, macs=budget, image=image, channels=channels, seed=seed, most_draws=5_000)
+        draws += drawn.draws
+        if len(drawn.designs) == n:
+            return Sample(drawn.designs, draws)
     least, graph = smallest(space, image, channels)
     if graph.macs > most:
         raise NetwrightError(
             f"no design meets a budget of {short_amount(most)} macs at {image} px: "
             f"the smallest has {graph.macs:,} macs; raise --max-macs or lower --image"
         )
-    for share in (0.6, 0.2, 0.0):
-        budget = (int(share * most), most)
-        drawn = sample(space, n, macs=budget, image=image, channels=channels, seed=seed, most_draws=20_000)
-        if len(drawn.designs) == n:
-            return drawn
-    return drawn if drawn.designs else Sample((least,), drawn.draws)
+    return Sample(drawn.designs or (least,), draws)

@@ -17,7 +17,7 @@ from netwright.training.augment import stored_side
 from netwright.training.batches import Normalize
 from netwright.training.evaluation import evaluate_model
 from netwright.training.loop import Task
-from netwright.training.plan import Plan
+from netwright.training.plan import Plan, open_for
 from netwright.training.recipe import Recipe
 from netwright.training.results import summary, write_run
 from netwright.training.run import Run, load, read_with_bar
@@ -62,15 +62,15 @@ def design(
 
     Designs are sampled under the budget, each is trained briefly on a part of the training pictures
     and compared on the rest of them; the winner is trained on all of them. The held-out part (`test`,
-    else `val`, else a fifth set apart at the start) is read after that, once, for the figures in
-    `result.json`. The folder then holds design.json, model.safetensors, model.onnx (compared with the
-    model), result.json and report.html. A run that was interrupted goes on with the same arguments;
-    anything else in the folder is refused.
+    else `val`, else a fifth set apart at the start) is measured after that, once, for the figures in
+    `result.json`; before, it is only checked that its files can be read. The folder then holds
+    design.json, model.safetensors, model.onnx (compared with the model), result.json and report.html.
+    A run that was interrupted goes on with the same arguments; anything else in the folder is refused.
 
     >>> run = nw.design("photos/", macs="30M", out="photos-30M")   # doctest: +SKIP
     """
     progress, effort = progress or Progress(), effort or Effort()
-    plan = Plan.of(data, image, seed, VALIDATION)
+    plan = Plan.of(open_for(data, out, progress), image, seed, VALIDATION)
     with kept_or_temporary(out) as folder:
         _design(_Job(plan, parse_amount(macs), effort, Output(folder), progress))
         run = load(folder)
@@ -88,6 +88,8 @@ def _design(job: _Job) -> None:
         progress.say(
             f"{len(drawn.designs)} designs of at most {short_amount(job.macs)} macs at {plan.image} px ({drawn.draws:,} drawn)"
         )
+        # a broken picture should show now, not after the search: decoded as dots, and forgotten
+        plan.source.read(plan.data.test, 1, None)
         tried = _search(job, drawn.designs)
         _finish(job, tried, drawn.draws)
 
@@ -116,6 +118,7 @@ def _finish(job: _Job, tried: list[Candidate], draws: int) -> None:
     difference = export_onnx(run.model, output.folder / "model.onnx", run.examples(held_out), run.about)
     result = {
         "command": "design",
+        "curve_measured_on": "",
         "budget": {"max_macs": job.macs, "image": plan.image},
         "search": {"draws": draws, "winner": winner.number, "candidates": [c.to_json() for c in tried]},
         **summary(run, plan, recipe, curve, evaluation),

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from netwright.errors import DivergedError, NetwrightError
 from netwright.files import read_json, write_json
 from netwright.graph import Design, to_json, trace
 from netwright.progress import Progress
@@ -58,17 +59,26 @@ def try_designs(
         curve = _read_curve(kept, design)
         if curve is None:
             title = f"candidate {number} of {len(designs)}"
-            _, curve = trained(design, task, plan, recipe, None, progress, title)
+            try:
+                _, curve = trained(design, task, plan, recipe, None, progress, title)
+            except DivergedError as error:
+                progress.say(f"{title} is left out: {error}")
+                continue
             write_json(kept, {"design": to_json(design, None), "curve": [asdict(epoch) for epoch in curve]})
         tried.append(Candidate(number, design, *graph.totals, tuple(curve)))
         progress.say(f"candidate {number}: {graph.macs:,} macs, validation accuracy {100 * tried[-1].accuracy:.1f} %")
+    if not tried:
+        raise DivergedError("no candidate could be trained: every one diverged")
     return tried
 
 
 def _read_curve(kept: Path, design: Design) -> list[Epoch] | None:
     if not kept.exists():
         return None
-    value = read_json(kept)
+    try:
+        value = read_json(kept)
+    except NetwrightError:  # damaged: it is tried again
+        return None
     return [Epoch(**epoch) for epoch in value["curve"]] if value["design"] == to_json(design, None) else None
 
 

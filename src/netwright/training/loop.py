@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from netwright.data import Pictures
-from netwright.errors import FailedError
+from netwright.errors import DivergedError
 from netwright.graph import Design, trace
 from netwright.graph.layers import Conv
 from netwright.training.augment import augment
@@ -61,12 +62,15 @@ def fit(
     """Train `model` in place; returns one entry per epoch.
 
     With a `checkpoint` path the state is written there after every epoch, and training goes on from
-    what is found there; the result is the same as without the interruption. Raises FailedError
+    what is found there; the result is the same as without the interruption. Raises DivergedError
     when the loss is no longer finite.
     """
     optimizer = _optimizer(model, recipe)
     history: list[Epoch] = []
     state = load_checkpoint(checkpoint) if checkpoint is not None else None
+    if state is not None and not _fits(model, state["model"]):
+        warnings.warn(f"{checkpoint} is of another network: this training starts again", stacklevel=2)
+        state = None
     if state is not None:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
@@ -79,6 +83,11 @@ def fit(
             if watch is not None:
                 watch((number + 1) * _steps(task, recipe), recipe.epochs * _steps(task, recipe), history[-1])
     return history
+
+
+def _fits(model: nn.Module, state: dict[str, torch.Tensor]) -> bool:
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    return shapes == {name: value.shape for name, value in state.items()}
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -134,10 +143,10 @@ def _epoch(
     loss_sum, hits = 0.0, 0
     for step, chosen in enumerate(order.tensor_split(steps)):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, number + (step + 1) / steps)
+            group["lr"] = learning_rate(recipe, number + (step + 0.5) / steps)  # of its middle: no step has rate 0
         loss, right = _step(model, optimizer, task, recipe, chosen, generator)
         if not math.isfinite(loss):
-            raise FailedError(f"training diverged in epoch {number + 1} (the loss is {loss}): try a lower learning rate")
+            raise DivergedError(f"training diverged in epoch {number + 1} (the loss is {loss}): try a lower learning rate")
         loss_sum, hits = loss_sum + loss * len(chosen), hits + right
         if watch is not None:
             watch(number * steps + step + 1, recipe.epochs * steps, None)

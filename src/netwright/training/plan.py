@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netwright.data import Data, Listing, Source, open_source
+from netwright.errors import NetwrightError
 from netwright.graph import Design, trace
+from netwright.progress import Progress
 
 DEFAULT_IMAGE = 224
 
@@ -24,10 +27,9 @@ class Plan:
     seed: int
 
     @classmethod
-    def of(cls, data: str | os.PathLike[str], image: int | None, seed: int, validation: float = 0.0) -> Plan:
-        """Open the data; the image size is the one asked for, else the pictures' own, else 224."""
-        source = open_source(data)
-        return cls(source, source.split(seed, validation), image or source.image or DEFAULT_IMAGE, seed)
+    def of(cls, source: Source, image: int | None, seed: int, validation: float = 0.0, default: int = DEFAULT_IMAGE) -> Plan:
+        """The image size is the one asked for, else the pictures' own, else the default."""
+        return cls(source, source.split(seed, validation), image or source.image or default, seed)
 
     def whole_training(self) -> Listing:
         """All pictures but the held-out ones."""
@@ -40,13 +42,16 @@ class Plan:
         pictures = f"{sum(map(len, self.source.splits.values()))} ({self.source.fingerprint})"
         return {"data": self.source.name, "pictures": pictures, "image": self.image, "seed": self.seed}
 
+    @property
+    def trained_on(self) -> dict[str, Any]:
+        """What tells later which pictures a network was trained on."""
+        return {"source": self.source.name, "fingerprint": self.source.fingerprint, "seed": self.seed}
+
     def described(self) -> dict[str, Any]:
         """What `result.json` says of the data."""
         parts = {"train": self.data.train, "validation": self.data.validation, "test": self.data.test}
         return {
-            "source": self.source.name,
-            "fingerprint": self.source.fingerprint,
-            "seed": self.seed,
+            **self.trained_on,
             "classes": list(self.source.classes),
             "pictures": {name: len(part) for name, part in parts.items() if part is not None},
             "ignored_files": list(self.source.ignored),
@@ -58,3 +63,14 @@ class Plan:
             design = design.replace(classes=len(self.source.classes))
         trace(design, self.image, self.source.channels)
         return design
+
+
+def open_for(data: str | os.PathLike[str], out: str | os.PathLike[str] | None, progress: Progress) -> Source:
+    """Open a data set for a run that writes to `out`; says which files are no pictures."""
+    source = open_source(data)
+    if out is not None and Path(source.name) in Path(out).resolve().parents:
+        raise NetwrightError(f"{out} lies inside the pictures' folder, and would be taken for a class: choose another with -o")
+    if source.ignored:
+        shown = ", ".join(source.ignored[:3]) + (", ..." if len(source.ignored) > 3 else "")
+        progress.say(f"{len(source.ignored):,} files are no pictures and are left out: {shown}")
+    return source

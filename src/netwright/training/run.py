@@ -13,6 +13,7 @@ import torch
 from torch import fx
 
 from netwright.data import Listing, Pictures, Source, open_source, read_picture
+from netwright.data.pictures import unwarned
 from netwright.errors import NetwrightError
 from netwright.files import read_json
 from netwright.graph import Design, from_json
@@ -45,6 +46,7 @@ class Run:
     image: int
     channels: int
     normalize: Normalize
+    trained_on: dict[str, Any] = field(default_factory=dict, repr=False)
     folder: Path | None = None
     result: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -52,7 +54,7 @@ class Run:
     def about(self) -> dict[str, Any]:
         """What goes with the weights: classes, image size in pixels, channels, mean and deviation (0..1 scale)."""
         shown = {"image": self.image, "channels": self.channels, "mean": self.normalize.mean, "std": self.normalize.std}
-        return {"classes": self.classes, **shown}
+        return {"classes": list(self.classes), **shown}
 
     def predict(self, pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], top: int = 5) -> list[Prediction]:
         """The `top` most probable classes of each picture file.
@@ -63,7 +65,8 @@ class Run:
         predictions = []
         for start in range(0, len(paths), 64):
             part = paths[start : start + 64]
-            pixels = np.stack([read_picture(Path(p), self.image, self.channels) for p in part])
+            with unwarned():
+                pixels = np.stack([read_picture(Path(p), self.image, self.channels) for p in part])
             names = tuple(map(str, part))
             shown = Pictures(pixels, np.zeros(len(part), np.int64), names)
             best = evaluate_model(self.model, shown, self.normalize).probabilities.topk(min(top, len(self.classes)), dim=1)
@@ -78,7 +81,7 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write the weights with everything that is needed to use them again."""
-        save_weights(self.model, path, self.about)
+        save_weights(self.model, path, self.about | {"trained_on": self.trained_on})
 
 
 def load(folder: str | os.PathLike[str]) -> Run:
@@ -101,7 +104,7 @@ def load(folder: str | os.PathLike[str]) -> Run:
 def load_network(design: Design, weights: Path) -> Run:
     """A design with the weights of a file that netwright wrote."""
     _, about = read_weights(weights)
-    if not about:
+    if not {"classes", "image", "channels", "mean", "std"} <= about.keys():
         raise NetwrightError(f"{weights} does not say its classes and preprocessing: netwright did not write it")
     if "classes" in design.fields():
         design = design.replace(classes=len(about["classes"]))
@@ -109,7 +112,7 @@ def load_network(design: Design, weights: Path) -> Run:
     model = build(design, image, channels=channels, seed=0)
     load_weights(model, weights)
     normalize = Normalize(tuple(about["mean"]), tuple(about["std"]))
-    return Run(design, model.eval(), tuple(about["classes"]), image, channels, normalize)
+    return Run(design, model.eval(), tuple(about["classes"]), image, channels, normalize, about.get("trained_on", {}))
 
 
 def evaluate(
@@ -117,7 +120,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a run on a data set: its test (or val) part, or all of it where it has no parts.
 
-    On the pictures that the run was trained with, its own held-out part is used. Classes are matched
+    On the pictures that the run was trained with, its own held-out part is used; where they have
+    changed since, that part cannot be told, and this is an error. Classes are matched
     by name; one that the run does not know is an error that names it. Raises BadPictureError for a
     picture that cannot be read.
     """
@@ -138,9 +142,13 @@ def evaluate(
 def _part(run: Run, source: Source) -> Listing:
     if "all" not in source.splits:
         return source.splits.get("test") or source.splits["validation"]
-    trained = run.result.get("data", {})
-    if source.fingerprint == trained.get("fingerprint"):
-        return source.split(trained["seed"]).test
+    if source.fingerprint == run.trained_on.get("fingerprint"):
+        return source.split(run.trained_on["seed"]).test
+    if source.name == run.trained_on.get("source"):
+        raise NetwrightError(
+            f"the pictures of {source.name} have changed since the network was trained on them: "
+            "which of them it has not seen cannot be told; evaluate on a folder of other pictures"
+        )
     return source.splits["all"]
 
 

@@ -18,7 +18,7 @@ from netwright.training.augment import stored_side
 from netwright.training.batches import Normalize
 from netwright.training.evaluation import evaluate_model
 from netwright.training.loop import Epoch, Task, Watch, fit, training_layout
-from netwright.training.plan import Plan
+from netwright.training.plan import DEFAULT_IMAGE, Plan, open_for
 from netwright.training.recipe import Recipe
 from netwright.training.results import summary, write_run
 from netwright.training.run import Run, load, read_with_bar
@@ -42,7 +42,8 @@ def train(
     the last epoch's weights are kept.
     """
     progress, recipe = progress or Progress(), recipe or Recipe()
-    plan = Plan.of(data, image, seed)
+    default = int(design.fields().get("resolution", DEFAULT_IMAGE))
+    plan = Plan.of(open_for(data, out, progress), image, seed, default=default)
     design = plan.fitted(design)
     with kept_or_temporary(out) as folder:
         _train(Output(folder), design, plan, recipe, progress)
@@ -63,7 +64,8 @@ def _train(output: Output, design: Design, plan: Plan, recipe: Recipe, progress:
         task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, shown)
         run, curve = trained(design, task, plan, recipe, output.work / "checkpoint.pt", progress)
         evaluation = evaluate_model(run.model, held_out, run.normalize)
-        result = {"command": "train", **summary(run, plan, recipe, curve, evaluation)}
+        on = "held-out pictures" if plan.data.validation is None else "validation pictures"
+        result = {"command": "train", "curve_measured_on": on, **summary(run, plan, recipe, curve, evaluation)}
         write_run(output, run, result, run_page)
 
 
@@ -78,7 +80,8 @@ def trained(
         curve = fit(model, task, recipe, seed=plan.seed, checkpoint=checkpoint, watch=watching(step))
     model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     source = plan.source
-    return Run(design, model, source.classes, plan.image, source.channels, task.normalize), curve
+    shown = (source.classes, plan.image, source.channels, task.normalize, plan.trained_on)
+    return Run(design, model, *shown), curve
 
 
 def watching(step: Step) -> Watch:

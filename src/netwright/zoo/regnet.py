@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Annotated
 
@@ -52,13 +53,15 @@ class RegNet(Design):
         return made
 
 
-_NAMES = [f"b{i + 1}" for i in range(999)]
+@functools.cache
+def _names(depth: int) -> list[str]:
+    return [f"b{i + 1}" for i in range(1, depth)]
 
 
 def stage(x: FeatureMap, depth: int, width: int, group_width: int, squeeze: float) -> FeatureMap:
     """`depth` blocks of one width; the first one halves the map."""
     x = x.block("b1", x_block, width, 2, group_width, squeeze)
-    return x.repeat(_NAMES[1:depth], x_block, width, 1, group_width, squeeze)
+    return x.repeat(_names(depth), x_block, width, 1, group_width, squeeze)
 
 
 def stem(x: FeatureMap, width: int, stride: int) -> FeatureMap:

@@ -21,7 +21,7 @@ class ResNet(Design):
     resolution: Count = 224
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.section("stem", resnet_stem)
+        x = x.section("stem", resnet_stem, self.width)
         for i, depth in enumerate(self.depths):
             x = x.block(f"layer{i + 1}", stage, self.block, depth, self.width << i, 1 if i == 0 else 2)
         return x.section("head", resnet_head, self.classes)
@@ -52,9 +52,9 @@ def stage(x: FeatureMap, block: Block, depth: int, width: int, stride: int) -> F
     return x.repeat([str(i) for i in range(1, depth)], block, width, 1)
 
 
-def resnet_stem(x: FeatureMap) -> FeatureMap:
+def resnet_stem(x: FeatureMap, width: int) -> FeatureMap:
     """224 px -> 56 px."""
-    return x.conv("conv1", 64, 7, 2).norm("bn1").relu().max_pool(3, 2, padding=1, name="maxpool")
+    return x.conv("conv1", width, 7, 2).norm("bn1").relu().max_pool(3, 2, padding=1, name="maxpool")
 
 
 def resnet_head(x: FeatureMap, classes: int) -> FeatureMap:
