@@ -6,7 +6,7 @@ import click
 
 from netwright.cli.arguments import option_json, print_json
 from netwright.errors import NetwrightError
-from netwright.graph import trace
+from netwright.graph import own_image, trace
 from netwright.units import parse_amount
 from netwright.zoo import network, networks
 
@@ -29,7 +29,7 @@ def command(pattern: str, max_macs: str | None, max_params: str | None, as_json:
         design = network(name)
         graph = trace(design)
         if (macs is None or graph.macs <= macs) and (params is None or graph.params <= params):
-            image = int(getattr(design, "resolution", 224))
+            image = own_image(design)
             rows.append({"name": name, "image": image, "params": graph.params, "macs": graph.macs, "acts": graph.acts})
     if as_json:
         print_json(rows)

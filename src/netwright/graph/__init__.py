@@ -2,10 +2,11 @@
 
 from netwright.graph.graph import Graph, Node, Row
 from netwright.graph.layers import Counts, Layer, Shape
-from netwright.graph.tracing import FeatureMap, concat, smallest_image, trace
+from netwright.graph.tracing import DEFAULT_IMAGE, FeatureMap, concat, own_image, smallest_image, trace
 from netwright.graph.values import Count, Design, Fraction, Positive, Size, Value, from_json, to_json
 
 __all__ = [
+    "DEFAULT_IMAGE",
     "Count",
     "Counts",
     "Design",
@@ -21,6 +22,7 @@ __all__ = [
     "Value",
     "concat",
     "from_json",
+    "own_image",
     "smallest_image",
     "to_json",
     "trace",

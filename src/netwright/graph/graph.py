@@ -11,7 +11,7 @@ from netwright.errors import DesignError
 from netwright.graph.layers import Counts, Layer, Shape
 
 # A tape is one flat list: name, layer, input, shape, counts of the first node, then of the second, ... An
-# object for each node would read better, but then the garbage collector takes half of the time of a trace.
+# object for each node would read better, but then the garbage collector takes much of the time of a trace.
 # The input is the place of the node that is read, or a tuple of places; the counts are None for nothing.
 Tape = list[Any]
 FIELDS = 5

@@ -143,10 +143,7 @@ class FeatureMap:
             made = _conv(self.shape, width, kernel, stride, padding, groups, bias, role)
         except DesignError as error:
             raise error.inside(name) from None
-        tape = self._tape
-        index = len(tape) // FIELDS
-        tape += (name, made[0], self._index, made[1], made[2])
-        return FeatureMap(made[1], index, tape)
+        return self._write(name, *made)
 
     def norm(self, name: str, *, eps: float = 1e-5, momentum: float = 0.1, role: str = "") -> FeatureMap:
         """Batch normalization; `momentum` is the share of the new batch, as in torch."""
@@ -370,7 +367,7 @@ def trace(design: Body, image: int | Pair | None = None, channels: int = 3) -> G
     >>> trace(network("resnet50"), image=224).params
     25557032
     """
-    size = image if image is not None else getattr(design, "resolution", 224)
+    size = image if image is not None else own_image(design)
     _sizes(image=size, channels=channels)
     shape = (channels, *pair(size))
     try:
@@ -379,6 +376,14 @@ def trace(design: Body, image: int | Pair | None = None, channels: int = 3) -> G
         least = smallest_image(design, channels, start=min(shape[1:]) + 1)
         way_out = f"; the smallest image it takes is {least} px" if least else ""
         raise VanishedError(f"{error.problem} ({shape[1]} x {shape[2]} px){way_out}", error.path) from None
+
+
+DEFAULT_IMAGE = 224
+
+
+def own_image(design: Body) -> int:
+    """The side in pixels that a design was made for: its resolution, or 224 px where it names none."""
+    return int(getattr(design, "resolution", DEFAULT_IMAGE))
 
 
 def smallest_image(design: Body, channels: int = 3, *, start: int = 1, most: int = 1024) -> int | None:

@@ -24,12 +24,11 @@ def save_weights(model: nn.Module, path: Path, about: Mapping[str, Any]) -> None
         save_file(state, temporary, metadata={_KEY: json.dumps(dict(about))})  # one key: their order is not fixed
 
 
-def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
-    """Fill a model from a safetensors file; returns what its metadata say (empty for foreign files).
+def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Give a model the tensors read from `path`.
 
-    Raises NetwrightError for a file that is broken or does not fit, naming a dozen tensors at most.
+    Raises NetwrightError where they do not fit, naming a dozen tensors at most.
     """
-    state, about = read_weights(path)
     own = model.state_dict()
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
@@ -43,7 +42,6 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
         more = f", and {len(problems) - 12} more" if len(problems) > 12 else ""
         raise NetwrightError(f"{path} does not fit the network: {', '.join(problems[:12])}{more}")
     model.load_state_dict(state)
-    return about
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -11,10 +11,8 @@ import numpy as np
 
 from netwright.data import Data, Listing, Source, open_source
 from netwright.errors import NetwrightError
-from netwright.graph import Design, trace
+from netwright.graph import DEFAULT_IMAGE, Design, trace
 from netwright.progress import Progress
-
-DEFAULT_IMAGE = 224
 
 
 @dataclass(frozen=True)

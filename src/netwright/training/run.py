@@ -19,7 +19,7 @@ from netwright.files import read_json
 from netwright.graph import Design, from_json
 from netwright.progress import Progress
 from netwright.runtime import build
-from netwright.runtime.weights import load_weights, read_weights, save_weights
+from netwright.runtime.weights import fill, read_weights, save_weights
 from netwright.training.batches import Normalize, to_batch
 from netwright.training.evaluation import Evaluation, evaluate_model
 
@@ -103,14 +103,14 @@ def load(folder: str | os.PathLike[str]) -> Run:
 
 def load_network(design: Design, weights: Path) -> Run:
     """A design with the weights of a file that netwright wrote."""
-    _, about = read_weights(weights)
+    state, about = read_weights(weights)
     if not {"classes", "image", "channels", "mean", "std"} <= about.keys():
         raise NetwrightError(f"{weights} does not say its classes and preprocessing: netwright did not write it")
     if "classes" in design.fields():
         design = design.replace(classes=len(about["classes"]))
     image, channels = int(about["image"]), int(about["channels"])
     model = build(design, image, channels=channels, seed=0)
-    load_weights(model, weights)
+    fill(model, state, weights)
     normalize = Normalize(tuple(about["mean"]), tuple(about["std"]))
     return Run(design, model.eval(), tuple(about["classes"]), image, channels, normalize, about.get("trained_on", {}))
 
@@ -140,10 +140,8 @@ def evaluate(
 
 
 def _part(run: Run, source: Source) -> Listing:
-    if "all" not in source.splits:
-        return source.splits.get("test") or source.splits["validation"]
-    if source.fingerprint == run.trained_on.get("fingerprint"):
-        return source.split(run.trained_on["seed"]).test
+    if "all" not in source.splits or source.fingerprint == run.trained_on.get("fingerprint"):
+        return source.split(run.trained_on.get("seed", 0)).test
     if source.name == run.trained_on.get("source"):
         raise NetwrightError(
             f"the pictures of {source.name} have changed since the network was trained on them: "

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from netwright.files import Output, kept_or_temporary
-from netwright.graph import Design, to_json
+from netwright.graph import Design, own_image, to_json
 from netwright.progress import Progress, Step
 from netwright.report.pages import run_page
 from netwright.runtime import build
@@ -18,7 +18,7 @@ from netwright.training.augment import stored_side
 from netwright.training.batches import Normalize
 from netwright.training.evaluation import evaluate_model
 from netwright.training.loop import Epoch, Task, Watch, fit, training_layout
-from netwright.training.plan import DEFAULT_IMAGE, Plan, open_for
+from netwright.training.plan import Plan, open_for
 from netwright.training.recipe import Recipe
 from netwright.training.results import summary, write_run
 from netwright.training.run import Run, load, read_with_bar
@@ -42,8 +42,7 @@ def train(
     the last epoch's weights are kept.
     """
     progress, recipe = progress or Progress(), recipe or Recipe()
-    default = int(design.fields().get("resolution", DEFAULT_IMAGE))
-    plan = Plan.of(open_for(data, out, progress), image, seed, default=default)
+    plan = Plan.of(open_for(data, out, progress), image, seed, default=own_image(design))
     design = plan.fitted(design)
     with kept_or_temporary(out) as folder:
         _train(Output(folder), design, plan, recipe, progress)
