@@ -21,6 +21,7 @@ import netwright as nw
 from netwright.data import Listing, open_source
 from netwright.errors import NetwrightError
 from netwright.graph import trace
+from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.spaces import regnet_for, sample
 from netwright.spaces.sampling import candidates, smallest
@@ -108,18 +109,18 @@ def test_the_report_needs_nothing_but_itself(made: nw.Run) -> None:
 def test_the_held_out_pictures_serve_for_nothing_before_the_end(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from netwright.data import sources
+    from netwright.data import reading
 
     reads: list[tuple[str, ...]] = []
     sides: list[int] = []
-    original = sources._read_files
+    original = reading.read_files
 
-    def recording(root: Path, listing: Listing, image: int, step: object) -> object:
+    def recording(opened: object, listing: Listing, shown: Preprocessing, step: object) -> object:
         reads.append(listing.names)
-        sides.append(image)
-        return original(root, listing, image, step)  # type: ignore[arg-type]
+        sides.append(shown.image)
+        return original(opened, listing, shown, step)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sources, "_read_files", recording)
+    monkeypatch.setattr(reading, "read_files", recording)
     nw.design(photos, macs="1M", image=24, out=tmp_path / "run", effort=TINY, progress=QUIET)
     check, *before, last = reads
     held_out = set(open_source(photos).split(0, 0.2).test.names)

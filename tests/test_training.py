@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 import netwright as nw
 from netwright.data import Pictures, open_source
 from netwright.errors import FailedError
+from netwright.preprocessing import whole
 from netwright.training import Epoch, Evaluation, Recipe, evaluate_model, fit
 from netwright.training.augment import augment
 from netwright.training.batches import Normalize, to_batch
@@ -28,7 +29,7 @@ NET = nw.zoo.RegNet(depth=4, w_0=16, w_a=16.0, w_m=2.0, group_width=8, stem=16, 
 def task() -> Task:
     source = open_source("digits")
     data = source.split(seed=0)
-    train, test = source.read(data.train, 8, None), source.read(data.test, 8, None)
+    train, test = source.read(data.train, whole(8), None), source.read(data.test, whole(8), None)
     return Task(train, Normalize.of(train.pixels), 8, mirror=False, validation=test)
 
 

@@ -20,10 +20,11 @@ from netwright.version import VERSION
 from netwright.zoo import network, networks
 
 if TYPE_CHECKING:
-    from netwright.runtime import build
+    from netwright.runtime import build, preprocessing_of, save_weights
+    from netwright.runtime.forms import convert, grow
     from netwright.studies import design
     from netwright.training import Recipe
-    from netwright.training.run import Run, evaluate, load
+    from netwright.training.run import Run, evaluate, export, load
     from netwright.training.train import train
 
 __version__ = VERSION
@@ -32,9 +33,14 @@ _LATER = {
     "Recipe": "netwright.training",
     "Run": "netwright.training.run",
     "build": "netwright.runtime",
+    "convert": "netwright.runtime.forms",
     "design": "netwright.studies",
     "evaluate": "netwright.training.run",
+    "export": "netwright.training.run",
+    "grow": "netwright.runtime.forms",
     "load": "netwright.training.run",
+    "preprocessing_of": "netwright.runtime",
+    "save_weights": "netwright.runtime",
     "spaces": "",
     "train": "netwright.training.train",
     "zoo": "",
@@ -51,13 +57,18 @@ __all__ = [
     "Run",
     "build",
     "concat",
+    "convert",
     "cost",
     "design",
     "evaluate",
+    "export",
     "from_json",
+    "grow",
     "load",
     "network",
     "networks",
+    "preprocessing_of",
+    "save_weights",
     "to_json",
     "trace",
     "train",

@@ -18,6 +18,7 @@ COMMANDS = {  # name -> what --help says of it
     "train": "Train a network on pictures.",
     "eval": "Evaluate a trained network on pictures.",
     "predict": "Say what is on a picture.",
+    "export": "Write a trained network as ONNX.",
     "design": "From pictures and a budget to a trained, exported network.",
 }
 

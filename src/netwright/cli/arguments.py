@@ -80,6 +80,12 @@ def option_out(command: F) -> F:
     return made(command)
 
 
+def option_weights(command: F) -> F:
+    """--weights W."""
+    told = "A file (.safetensors, .pth), a hub id (timm/resnet50.a1_in1k) or a torchvision name (IMAGENET1K_V1)."
+    return click.option("--weights", metavar="W", help=told)(command)
+
+
 def print_json(value: Any) -> None:
     """JSON on standard output."""
     click.echo(json.dumps(value, indent=1))

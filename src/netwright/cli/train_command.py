@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netwright.cli.arguments import option_image, option_json, option_out, option_seed, print_json, read_network
+from netwright.cli.arguments import option_image, option_json, option_out, option_seed, option_weights, print_json, read_network
 
 
 @click.command("train")
@@ -17,19 +17,31 @@ from netwright.cli.arguments import option_image, option_json, option_out, optio
 @option_image
 @click.option("--epochs", type=click.IntRange(1), default=40, show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Pictures per step.")
+@option_weights
 @click.option("--lr", type=click.FloatRange(0, min_open=True), default=None, help="Peak learning rate for 128 pictures.")
 @option_seed
 @option_json
 def command(
-    net: str, data: str, out: Path, image: int | None, epochs: int, batch: int, lr: float | None, seed: int, as_json: bool
+    net: str,
+    data: str,
+    out: Path,
+    image: int | None,
+    epochs: int,
+    batch: int,
+    weights: str | None,
+    lr: float | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Train NET from scratch on DATA and write FOLDER; run again, an interrupted training goes on.
+    """Train NET on DATA and write FOLDER; run again, an interrupted training goes on.
 
     DATA is a folder with one folder of pictures per class (with or without train/val/test around
-    them), or `digits`.
+    them), a folder or tar with a labels.csv, CIFAR's binary files, or `digits`. With --weights the training
+    starts from them, with a fresh classifier where the classes are others; then --lr 0.02 or less suits.
 
     \b
     Example: netwright train resnet20_cifar photos/ --image 64 --epochs 30 -o run
+    Example: netwright train resnet50 photos/ --weights timm/resnet50.a1_in1k --lr 0.01 --epochs 5 -o tuned
     """
     design = read_network(net)
     from netwright.progress import Progress
@@ -38,7 +50,7 @@ def command(
 
     recipe = Recipe(epochs=epochs, batch=batch)
     recipe = recipe.replace(lr=lr) if lr else recipe
-    run = train(design, data, out=out, image=image, recipe=recipe, seed=seed, progress=Progress())
+    run = train(design, data, out=out, weights=weights, image=image, recipe=recipe, seed=seed, progress=Progress())
     report_result(run.result, out, as_json)
 
 

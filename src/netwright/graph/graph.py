@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from netwright.errors import DesignError
-from netwright.graph.layers import Counts, Layer, Shape
+from netwright.graph.layers import Counts, Item, Layer, Shape
 
 # A tape is one flat list: name, layer, input, shape, counts of the first node, then of the second, ... An
 # object for each node would read better, but then the garbage collector takes much of the time of a trace.
@@ -88,18 +88,29 @@ class Graph:
         if self._read is None:
             nodes: list[Node] = []
             place: list[int] = []  # of a written layer among the nodes
+            opened: dict[int, list[int]] = {}  # places of the outputs of each section
             for i, (mark, layer) in enumerate(zip(self._marked, self._layers, strict=True)):
                 read = self._reads[i]
                 inputs = tuple([place[j] for j in (read if type(read) is tuple else (read,))])
                 if mark[0] == SECTION:
                     if not isinstance(layer, Graph):
                         raise DesignError(f"{mark!r} is no name for a layer: write letters, digits and _ with dots between")
-                    place.append(_open_section(nodes, self._names[i], layer, inputs))
+                    opened[i] = _open_section(nodes, self._names[i], layer, inputs)
+                    place.append(opened[i][0])
+                elif type(layer) is Item and (section := read[0] if type(read) is tuple else read) in opened:
+                    place.append(opened[section][layer.index])  # of a section with several outputs: no node of its own
                 else:
                     place.append(len(nodes))
                     nodes.append(Node(self._names[i], layer, inputs, self._shapes[i], "", mark[0] == AUTOMATIC))
             self._read = tuple(nodes), tuple([place[i] for i in self._outputs])
         return self._read
+
+    def tape(self) -> Tape:
+        """What was written, as one flat list."""
+        costs = [_counts(layer, shape) for layer, shape in zip(self._layers, self._shapes, strict=True)]
+        return [
+            field for entry in zip(self._marked, self._layers, self._reads, self._shapes, costs, strict=True) for field in entry
+        ]
 
     @property
     def params(self) -> int:
@@ -139,16 +150,19 @@ class Graph:
                 yield Row(name, stage or section or name, section or block or name, node.layer, shape)
 
 
-def _open_section(nodes: list[Node], label: str, section: Graph, inputs: tuple[int, ...]) -> int:
-    """Append the nodes of a section; returns the place of its output."""
+def _counts(layer: Layer | Graph, shape: Any) -> Counts | None:
+    return layer.totals if isinstance(layer, Graph) else layer.counts(shape)
+
+
+def _open_section(nodes: list[Node], label: str, section: Graph, inputs: tuple[int, ...]) -> list[int]:
+    """Append the nodes of a section; returns the places of its outputs."""
     place = [*inputs, *range(len(nodes), len(nodes) + len(section.nodes) - section.inputs)]
     for node in section.nodes[section.inputs :]:
         name = f"{label}_{node.name}" if node.automatic else node.name
         around = f"{label}.{node.section}" if node.section else label
         moved = tuple([place[i] for i in node.inputs])
         nodes.append(node._replace(name=name, inputs=moved, section=around))
-    output: int = place[section.outputs[0]]
-    return output
+    return [place[i] for i in section.outputs]
 
 
 _NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from netwright.errors import DesignError, VanishedError
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
+Padding = Pair | Literal["same"]
 Counts = tuple[int, int, int]  # params, macs and acts of one image (plain tuples: none of the collector's business)
 
 
@@ -74,6 +76,8 @@ class Input(Layer):
 class Conv(Layer):
     """A convolution; each of `groups` slices of outputs sees inputs / groups channels.
 
+    Padding "same" is TensorFlow's: so much that stride s leaves a map of size / s, rounded up; an odd
+    pixel goes to the right and the bottom, and how much depends on the map's size.
     `role` tells `build` how the paper initializes it ("" as the family's other convolutions).
     """
 
@@ -81,7 +85,7 @@ class Conv(Layer):
     outputs: int
     kernel: Pair
     stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
+    padding: Padding = (0, 0)
     groups: int = 1
     bias: bool = False
     role: str = ""
@@ -89,7 +93,10 @@ class Conv(Layer):
     kind = "conv"
 
     def out(self, shape: Shape) -> Shape:
-        size = slide(shape, self.kernel, self.stride, self.padding)
+        if self.padding == "same":
+            size = slide(shape, (1, 1), self.stride, (0, 0), ceil=True)
+        else:
+            size = slide(shape, self.kernel, self.stride, self.padding)
         if self.inputs % self.groups or self.outputs % self.groups:
             raise DesignError(f"{self.groups} groups do not divide {self.inputs} -> {self.outputs} channels")
         return self.outputs, *size
@@ -142,7 +149,7 @@ class Linear(Layer):
 
 @dataclass(frozen=True, slots=True)
 class Activation(Layer):
-    """An elementwise function by its name in torch.nn.functional: relu, silu, sigmoid."""
+    """An elementwise function by its name in torch.nn.functional: relu, relu6, silu, sigmoid."""
 
     kind: str
 
@@ -157,6 +164,7 @@ class Pool(Layer):
     padding: Pair = (0, 0)
     ceil: bool = False
     count_pad: bool = True  # an average counts the padding's zeros
+    divisor: int | None = None  # of an average, in place of the window's area
 
     def out(self, shape: Shape) -> Shape:
         if any(2 * p > k for p, k in zip(self.padding, self.kernel, strict=True)):
@@ -204,6 +212,47 @@ class Dropout(Layer):
 
     def __str__(self) -> str:
         return f"dropout {self.rate:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalNorm(Layer):
+    """Each value divided by (k + alpha / size x the sum of squares of `size` neighbouring channels) to the power of beta."""
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+    kind = "local_norm"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale(Layer):
+    """A constant factor and shift, one for all channels or one each; nothing is learned."""
+
+    factor: tuple[float, ...]
+    shift: tuple[float, ...] = (0.0,)
+
+    kind = "scale"
+
+    def out(self, shape: Shape) -> Shape:
+        if not {len(self.factor), len(self.shift)} <= {1, shape[0]}:
+            raise DesignError(f"{len(self.factor)} factors and {len(self.shift)} shifts for {shape[0]} channels")
+        return shape
+
+
+@dataclass(frozen=True, slots=True)
+class Shuffle(Layer):
+    """Channels dealt out to `groups` in turn, so that the next grouped convolution sees all of them."""
+
+    groups: int
+
+    kind = "shuffle"
+
+    def out(self, shape: Shape) -> Shape:
+        if len(shape) != 3 or shape[0] % self.groups:
+            raise DesignError(f"{self.groups} groups do not divide the channels of a map of {shape}")
+        return shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
-from netwright.errors import DesignError, VanishedError
+from netwright.errors import DesignError, VanishedError, did_you_mean
 from netwright.graph import layers as L
 from netwright.graph.graph import FIELDS, Graph, Tape
-from netwright.graph.layers import Counts, Layer, Pair, Shape, pair
+from netwright.graph.layers import Counts, Layer, Padding, Pair, Shape, pair
+from netwright.graph.making import check_sizes, make_conv, make_linear, make_norm, make_pool
+from netwright.graph.parts import reached, select
 from netwright.graph.values import Design
 
 Body = Design | Callable[..., Any]
@@ -20,68 +22,8 @@ _ADD, _MULTIPLY, _CONCAT, _FLATTEN = L.Add(), L.Multiply(), L.Concat(), L.Flatte
 _GLOBAL = L.AdaptivePool((1, 1))
 
 
-# Making a layer checks it and finds its output shape: done once for equal arguments.
-@lru_cache(maxsize=1 << 16, typed=True)
-def _conv(
-    shape: Shape, width: int, kernel: int | Pair, stride: int | Pair, padding: int | Pair | None, *rest: Any
-) -> tuple[L.Conv, Shape, Counts]:
-    for name, value in (("width", width), ("kernel", kernel), ("stride", stride), ("groups", rest[0])):
-        if type(value) is not int or value < 1:
-            _sizes(**{name: value})
-    kernel = pair(kernel)
-    if padding is None:
-        padding = (kernel[0] // 2, kernel[1] // 2)
-    else:
-        _paddings(padding)
-    if type(rest[1]) is not bool:
-        raise DesignError(f"bias is {rest[1]!r}, expected True or False")
-    layer = L.Conv(shape[0], width, kernel, pair(stride), pair(padding), *rest)
-    out = layer.out(shape)
-    return layer, out, layer.counts(out)
-
-
-@lru_cache(maxsize=1 << 12, typed=True)
-def _linear(shape: Shape, width: int, bias: bool, role: str) -> tuple[L.Linear, Shape, Counts]:
-    _sizes(width=width)
-    layer = L.Linear(shape[0], width, bias, role)
-    out = layer.out(shape)
-    return layer, out, layer.counts(out)
-
-
-@lru_cache(maxsize=1 << 12, typed=True)
-def _norm(shape: Shape, eps: float, momentum: float, role: str) -> tuple[L.Norm, Shape, Counts]:
-    if len(shape) != 3:
-        raise DesignError(f"needs a map of (channels, height, width), got {shape}")
-    if eps < 0 or not 0 <= momentum <= 1:
-        raise DesignError(f"eps is {eps!r} and momentum {momentum!r}, expected eps >= 0 and momentum from 0 to 1")
-    layer = L.Norm(shape[0], eps, momentum, role)
-    return layer, shape, layer.counts(shape)
-
-
 _RELU, _SILU, _SIGMOID = L.Activation("relu"), L.Activation("silu"), L.Activation("sigmoid")
-
-
-def _sizes(**values: Any) -> None:
-    for name, value in values.items():
-        if type(value) is int and value >= 1:
-            continue
-        if type(value) is not tuple or len(value) != 2 or any(type(v) is not int or v < 1 for v in value):
-            raise DesignError(f"{name} is {value!r}, expected a whole number of at least 1")
-
-
-def _paddings(padding: Any) -> None:
-    values = padding if type(padding) is tuple else (padding, padding)
-    if len(values) != 2 or any(type(p) is not int or p < 0 for p in values):
-        raise DesignError(f"padding is {padding!r}, expected a whole number of at least 0, or two")
-
-
-def _pool(kind: str, kernel: Any, stride: Any, padding: Any, ceil: bool, name: str) -> L.Pool:
-    try:
-        _sizes(kernel=kernel, stride=stride)
-        _paddings(padding)
-    except DesignError as error:
-        raise error.inside(name or kind) from None
-    return L.Pool(kind, pair(kernel), pair(stride), pair(padding), ceil)
+ACTIVATIONS = {layer.kind: layer for layer in (_RELU, L.Activation("relu6"), _SILU, _SIGMOID)}
 
 
 class FeatureMap:
@@ -133,14 +75,17 @@ class FeatureMap:
         kernel: int | Pair,
         stride: int | Pair = 1,
         *,
-        padding: int | Pair | None = None,
+        padding: int | Padding | None = None,
         groups: int = 1,
         bias: bool = False,
         role: str = "",
     ) -> FeatureMap:
-        """A convolution to `width` channels; padding None keeps the size of an odd kernel at stride 1."""
+        """A convolution to `width` channels; padding None keeps the size of an odd kernel at stride 1.
+
+        Padding "same" is TensorFlow's, computed from the map's size when it is run.
+        """
         try:
-            made = _conv(self.shape, width, kernel, stride, padding, groups, bias, role)
+            made = make_conv(self.shape, width, kernel, stride, padding, groups, bias, role)
         except DesignError as error:
             raise error.inside(name) from None
         return self._write(name, *made)
@@ -148,7 +93,7 @@ class FeatureMap:
     def norm(self, name: str, *, eps: float = 1e-5, momentum: float = 0.1, role: str = "") -> FeatureMap:
         """Batch normalization; `momentum` is the share of the new batch, as in torch."""
         try:
-            made = _norm(self.shape, eps, momentum, role)
+            made = make_norm(self.shape, eps, momentum, role)
         except DesignError as error:
             raise error.inside(name) from None
         return self._write(name, *made)
@@ -156,7 +101,7 @@ class FeatureMap:
     def linear(self, name: str, width: int, *, bias: bool = True, role: str = "") -> FeatureMap:
         """A fully connected layer on a flat map."""
         try:
-            made = _linear(self.shape, width, bias, role)
+            made = make_linear(self.shape, width, bias, role)
         except DesignError as error:
             raise error.inside(name) from None
         return self._write(name, *made)
@@ -175,21 +120,38 @@ class FeatureMap:
         """1 / (1 + exp(-x))."""
         return self._write(name, _SIGMOID, self.shape)
 
+    def activation(self, kind: str, name: str = "") -> FeatureMap:
+        """The elementwise function of that name, for designs that have it as a field: relu, relu6, silu or sigmoid."""
+        if kind not in ACTIVATIONS:
+            raise DesignError(f"there is no activation {kind!r}{did_you_mean(str(kind), ACTIVATIONS)}", name or "activation")
+        return self._write(name or "~" + kind, ACTIVATIONS[kind], self.shape)
+
     def max_pool(
         self, kernel: int | Pair, stride: int | Pair, *, padding: int | Pair = 0, ceil: bool = False, name: str = ""
     ) -> FeatureMap:
         """The largest value of each window; `ceil` keeps a last window that hangs over the edge."""
-        return self.layer(_pool("max_pool", kernel, stride, padding, ceil, name), name)
+        return self.layer(make_pool("max_pool", kernel, stride, padding, name, ceil), name)
 
     def avg_pool(
-        self, kernel: int | Pair, stride: int | Pair, *, padding: int | Pair = 0, ceil: bool = False, name: str = ""
+        self,
+        kernel: int | Pair,
+        stride: int | Pair,
+        *,
+        padding: int | Pair = 0,
+        ceil: bool = False,
+        count_pad: bool = True,
+        divisor: int | None = None,
+        name: str = "",
     ) -> FeatureMap:
-        """The mean of each window; zeros of the padding count."""
-        return self.layer(_pool("avg_pool", kernel, stride, padding, ceil, name), name)
+        """The mean of each window; with `count_pad` the zeros of the padding count.
+
+        With a `divisor` it is the sum divided by that, also where `ceil` lets a window hang over the edge.
+        """
+        return self.layer(make_pool("avg_pool", kernel, stride, padding, name, ceil, count_pad, divisor), name)
 
     def adaptive_pool(self, size: int | Pair, name: str = "") -> FeatureMap:
         """The means of a grid of `size` cells: later layers see one size whatever the image's."""
-        _sizes(size=size)
+        check_sizes(size=size)
         return self.layer(L.AdaptivePool(pair(size)), name)
 
     def global_pool(self, name: str = "") -> FeatureMap:
@@ -206,9 +168,19 @@ class FeatureMap:
             raise DesignError(f"rate is {rate!r}, expected a number from 0 to below 1", name or "dropout")
         return self.layer(L.Dropout(rate), name)
 
+    def local_norm(self, size: int = 5, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, name: str = "") -> FeatureMap:
+        """Local response normalization over `size` neighbouring channels; `alpha` is divided by the size, as in torch."""
+        check_sizes(size=size)
+        return self.layer(L.LocalNorm(size, alpha, beta, k), name)
+
+    def shuffle(self, groups: int, name: str = "") -> FeatureMap:
+        """Deal the channels out to `groups` in turn (ShuffleNet, Zhang et al. 2017, Fig. 1)."""
+        check_sizes(groups=groups)
+        return self.layer(L.Shuffle(groups), name)
+
     def subsample(self, width: int, stride: int, name: str = "") -> FeatureMap:
         """Every stride-th pixel, zero channels added to `width`: ResNet's shortcut without params (option A)."""
-        _sizes(width=width, stride=stride)
+        check_sizes(width=width, stride=stride)
         return self.layer(L.Subsample(width, stride), name)
 
     # ------------------------------------------------------------ several maps
@@ -220,8 +192,10 @@ class FeatureMap:
             raise DesignError(f"cannot add maps of {self.shape} and {other.shape}")
         return self._join("~add", _ADD, self.shape, (other,))
 
-    def __mul__(self, gate: FeatureMap) -> FeatureMap:
-        """Scale by a gate of the same shape, or of one pixel per channel."""
+    def __mul__(self, gate: FeatureMap | float) -> FeatureMap:
+        """Scale by a gate of the same shape, or of one pixel per channel, or by a constant."""
+        if type(gate) in (int, float):
+            return self.layer(L.Scale((float(gate),)))  # type: ignore[arg-type]
         if not isinstance(gate, FeatureMap):
             return NotImplemented
         if gate.shape not in (self.shape, (self.shape[0], 1, 1)):
@@ -313,30 +287,7 @@ def _trace(body: Body, shapes: tuple[Shape, ...], *args: Any) -> Graph:
     for value in made:
         if type(value) is not FeatureMap or value._tape is not tape:
             raise DesignError(f"{_called(body)} returned {value!r}: expected feature maps made from its input")
-    return Graph(*_reached(tape, len(shapes), tuple([m._index for m in made])))
-
-
-def _reached(tape: Tape, inputs: int, outputs: tuple[int, ...]) -> tuple[Tape, int, tuple[int, ...]]:
-    """Drop the layers that no output reads."""
-    count = len(tape) // FIELDS
-    read = set(tape[2::FIELDS])
-    for places in [places for places in read if type(places) is tuple]:
-        read.remove(places)
-        read.update(places)
-    read.update(outputs, range(inputs))
-    if len(read) == count:  # each is read by a later one or is an output: all are reached
-        return tape, inputs, outputs
-    reads = [places if type(places) is tuple else (places,) for places in tape[2::FIELDS]]
-    reached = {*range(inputs), *outputs}
-    for i in range(count - 1, -1, -1):
-        if i in reached:
-            reached.update(reads[i])
-    place = {old: new for new, old in enumerate(sorted(reached))}
-    kept: Tape = []
-    for i in sorted(reached):
-        name, layer, _, shape, counts = tape[FIELDS * i : FIELDS * (i + 1)]
-        kept += (name, layer, tuple(place[j] for j in reads[i]), shape, counts)
-    return kept, inputs, tuple(place[i] for i in outputs)
+    return Graph(*reached(tape, len(shapes), tuple([m._index for m in made])))
 
 
 _PLAIN = {int, float, str, bool, type(None)}
@@ -357,21 +308,24 @@ def _called(body: Any) -> str:
     return str(getattr(body, "__qualname__", None) or body)
 
 
-def trace(design: Body, image: int | Pair | None = None, channels: int = 3) -> Graph:
+def trace(design: Body, image: int | Pair | None = None, channels: int = 3, outputs: tuple[str, ...] = ()) -> Graph:
     """The graph of a design called on an image of `channels` and `image` pixels (one side, or height and width).
 
-    `image` defaults to the design's own resolution. Raises DesignError where the design contradicts
-    itself and VanishedError where the image is too small, naming the layer.
+    `image` defaults to the design's own resolution. `outputs` names layers, blocks or sections whose
+    maps are wanted instead of the design's own outputs: what they do not need is left out. Raises
+    DesignError where the design contradicts itself and VanishedError where the image is too small,
+    naming the layer.
 
     >>> from netwright.zoo import network
     >>> trace(network("resnet50"), image=224).params
     25557032
     """
     size = image if image is not None else own_image(design)
-    _sizes(image=size, channels=channels)
+    check_sizes(image=size, channels=channels)
     shape = (channels, *pair(size))
     try:
-        return _trace(design, (shape,))
+        graph = _trace(design, (shape,))
+        return select(graph, outputs) if outputs else graph
     except VanishedError as error:
         least = smallest_image(design, channels, start=min(shape[1:]) + 1)
         way_out = f"; the smallest image it takes is {least} px" if least else ""

@@ -4,50 +4,72 @@ from __future__ import annotations
 
 import keyword
 import operator
+import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
-from torch.nn import functional as F
+from torch import fx, nn
 
 from netwright.errors import DesignError
 from netwright.graph import Design, Graph, Node, trace
 from netwright.graph import layers as L
+from netwright.graph.initial import Initial
 from netwright.graph.layers import Pair
 from netwright.runtime.initialize import initialize
+from netwright.runtime.modules import SameConv2d, rescale, shuffle, subsample
+from netwright.runtime.weights import Weights, open_weights, remember
+from netwright.zoo import network
 
 
 def build(
-    design: Design | Callable[..., Any],
+    design: str | Design | Callable[..., Any],
     image: int | Pair | None = None,
     *,
     channels: int = 3,
+    weights: str | os.PathLike[str] | Weights | None = None,
+    outputs: tuple[str, ...] = (),
     seed: int | None = None,
     device: str | torch.device = "cpu",
 ) -> fx.GraphModule:
-    """An ordinary torch module that computes `design`, its weights freshly initialized.
+    """An ordinary torch module that computes `design` (or the network of that name in the zoo).
 
     Takes float tensors of (batch, channels, height, width) and returns (batch, classes). A block is
     a child module and a layer a leaf, with the names of the family's public checkpoint, in
     execution order; `.code` of each is readable. `image` matters for nothing but the check that the
-    design takes it. `seed` makes the weights a function of the design and the seed, and leaves the
-    global generator alone; without it they are drawn from the global one. On the meta device
-    nothing is allocated or drawn.
+    design takes it.
 
-    >>> from netwright.zoo import network
-    >>> model = build(network("resnet18", classes=10), seed=0)
-    >>> model.get_parameter("layer1.0.conv1.weight").shape
-    torch.Size([64, 64, 3, 3])
+    `weights` is a file (.safetensors, .pth), a hub id (timm/resnet50.a1_in1k) or a torchvision name
+    (IMAGENET1K_V1); whose names a file has is found out. A classifier for another number of classes starts
+    afresh and a WeightsNote says so; `preprocessing_of(model)` tells how pictures are to be shown. Without
+    weights they are drawn as the family's paper says: a function of the design and `seed`, which leaves the
+    global generator alone, or from the global one without a seed. On the meta device nothing is allocated.
+
+    `outputs` names blocks or layers (as the cost table does): the model returns their maps, in that order,
+    as a tuple (one name: the map itself), and holds only what they need.
+
+    >>> model = build("resnet18", outputs=("layer2", "layer4"), seed=0)
+    >>> [tuple(map.shape) for map in model(torch.zeros(1, 3, 64, 64))]
+    [(1, 128, 8, 8), (1, 512, 2, 2)]
     """
-    graph = trace(design, image, channels)
+    design = network(design) if isinstance(design, str) else design
+    if weights is not None:
+        if not isinstance(design, Design):
+            raise DesignError("weights are loaded into a design, not into a function: wrap it in a Design")
+        weights = weights if isinstance(weights, Weights) else open_weights(design, weights)
+        design = weights.design
+    graph = trace(design, image, channels, tuple(outputs))
     name = "".join(c for c in getattr(type(design), "__name__", "") if c.isidentifier()) or "Network"
     model = _module(graph, name, {})
+    if isinstance(design, Design):
+        remember(model, design, weights)
     device = torch.device(device)
     if device.type != "meta":
         model.to_empty(device=device)
-        initialize(model, graph, seed)
+        given = weights.fit(graph, channels).state if weights is not None else {}
+        initialize(model, graph, getattr(design, "initial", Initial()), seed, given)
+        model.load_state_dict(given, strict=False)
     return model
 
 
@@ -102,16 +124,6 @@ def _program(graph: Graph) -> fx.Graph:
     return code
 
 
-def subsample(x: Tensor, width: int, stride: int) -> Tensor:
-    """Every `stride`-th pixel, then zero channels before and after up to `width`."""
-    x = x[:, :, ::stride, ::stride]
-    missing = width - x.shape[1]
-    return F.pad(x, (0, 0, 0, 0, missing // 2, missing - missing // 2))
-
-
-fx.wrap("subsample")
-
-
 def _sum(code: fx.Graph, node: Node, args: tuple[fx.Node, ...]) -> fx.Node:
     return code.call_function(operator.add, args)
 
@@ -134,12 +146,26 @@ def _subsample(code: fx.Graph, node: Node, args: tuple[fx.Node, ...]) -> fx.Node
     return code.call_function(subsample, (args[0], node.layer.outputs, node.layer.stride))
 
 
+def _scale(code: fx.Graph, node: Node, args: tuple[fx.Node, ...]) -> fx.Node:
+    assert isinstance(node.layer, L.Scale)
+    if len(node.layer.factor) == 1 and node.layer.shift == (0.0,):
+        return code.call_function(operator.mul, (args[0], node.layer.factor[0]))
+    return code.call_function(rescale, (args[0], node.layer.factor, node.layer.shift))
+
+
+def _shuffle(code: fx.Graph, node: Node, args: tuple[fx.Node, ...]) -> fx.Node:
+    assert isinstance(node.layer, L.Shuffle)
+    return code.call_function(shuffle, (args[0], node.layer.groups))
+
+
 _FUNCTIONS: dict[type, Callable[[fx.Graph, Node, tuple[fx.Node, ...]], fx.Node]] = {
     L.Add: _sum,
     L.Multiply: _multiply,
     L.Concat: _concat,
     L.Item: _item,
     L.Subsample: _subsample,
+    L.Scale: _scale,
+    L.Shuffle: _shuffle,
 }
 
 # ---------------------------------------------------------------- the leaves
@@ -162,16 +188,9 @@ def _may_overwrite(graph: Graph, i: int, readers: Counter[int]) -> bool:
 
 
 def _conv(layer: Any, inplace: bool) -> nn.Module:
-    return nn.Conv2d(
-        layer.inputs,
-        layer.outputs,
-        layer.kernel,
-        layer.stride,
-        layer.padding,
-        groups=layer.groups,
-        bias=layer.bias,
-        device="meta",
-    )
+    kind, padding = (SameConv2d, 0) if layer.padding == "same" else (nn.Conv2d, layer.padding)
+    sizes = (layer.inputs, layer.outputs, layer.kernel, layer.stride, padding)
+    return kind(*sizes, groups=layer.groups, bias=layer.bias, device="meta")
 
 
 def _norm(layer: Any, inplace: bool) -> nn.Module:
@@ -183,13 +202,13 @@ def _linear(layer: Any, inplace: bool) -> nn.Module:
 
 
 def _activation(layer: Any, inplace: bool) -> nn.Module:
-    return nn.Sigmoid() if layer.kind == "sigmoid" else {"relu": nn.ReLU, "silu": nn.SiLU}[layer.kind](inplace)
+    return nn.Sigmoid() if layer.kind == "sigmoid" else {"relu": nn.ReLU, "relu6": nn.ReLU6, "silu": nn.SiLU}[layer.kind](inplace)
 
 
 def _pool(layer: Any, inplace: bool) -> nn.Module:
     if layer.kind == "max_pool":
         return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding, ceil_mode=layer.ceil)
-    return nn.AvgPool2d(layer.kernel, layer.stride, layer.padding, layer.ceil, layer.count_pad)
+    return nn.AvgPool2d(layer.kernel, layer.stride, layer.padding, layer.ceil, layer.count_pad, layer.divisor)
 
 
 _MODULES: dict[type, Callable[[Any, bool], nn.Module]] = {
@@ -201,4 +220,5 @@ _MODULES: dict[type, Callable[[Any, bool], nn.Module]] = {
     L.AdaptivePool: lambda layer, inplace: nn.AdaptiveAvgPool2d(layer.size),
     L.Flatten: lambda layer, inplace: nn.Flatten(),
     L.Dropout: lambda layer, inplace: nn.Dropout(layer.rate),
+    L.LocalNorm: lambda layer, inplace: nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k),
 }

@@ -1,65 +1,156 @@
-"""Weights in safetensors files, with what is needed to use them again."""
+"""Weights into a model that `build` makes, what they bring with them, and back into files of any naming."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import fx, nn
 
 from netwright.errors import NetwrightError
 from netwright.files import writing
+from netwright.graph import Design, Graph, trace
+from netwright.preprocessing import Preprocessing
+from netwright.runtime.checkpoints import METADATA, Checkpoint, read_weights
+from netwright.runtime.conventions import adapted, convention
+from netwright.runtime.fetch import fetch
+from netwright.runtime.fitting import Fitted, classes_of, fitted, tensor_shapes
+from netwright.runtime.naming import naming as naming_of
+from netwright.runtime.naming import recognised
+from netwright.zoo import name_of
 
-_KEY = "netwright"
+_META = "netwright"  # what a built model carries in its `meta`
 
 
-def save_weights(model: nn.Module, path: Path, about: Mapping[str, Any]) -> None:
-    """Write parameters and buffers, and `about` (plain values) as the file's metadata, whole or not at all."""
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    with writing(path) as temporary:
-        save_file(state, temporary, metadata={_KEY: json.dumps(dict(about))})  # one key: their order is not fixed
+@dataclass(frozen=True)
+class Weights:
+    """Weights for a design, read from a file: the design as they need it, and what came with them.
 
-
-def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """Give a model the tensors read from `path`.
-
-    Raises NetwrightError where they do not fit, naming a dozen tensors at most.
+    `source` is whose names the file has. `classes` are None where nobody says what the outputs mean; there are `count`
+    of them, None for a file of features only.
     """
-    own = model.state_dict()
-    missing = [name for name in own if name not in state]
-    unexpected = [name for name in state if name not in own]
-    misfits = [
-        f"{name} is {tuple(state[name].shape)}, needs {tuple(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
-    ]
-    problems = [f"missing {name}" for name in missing] + [f"unexpected {name}" for name in unexpected] + misfits
-    if problems:
-        more = f", and {len(problems) - 12} more" if len(problems) > 12 else ""
-        raise NetwrightError(f"{path} does not fit the network: {', '.join(problems[:12])}{more}")
-    model.load_state_dict(state)
+
+    design: Design
+    checkpoint: Checkpoint
+    source: str
+    preprocessing: Preprocessing
+    classes: tuple[str, ...] | None
+    count: int | None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What netwright wrote beside the tensors, empty in files of others."""
+        return self.checkpoint.about
+
+    @property
+    def digest(self) -> str:
+        """The file's name and the start of its sha256: what tells these weights from others."""
+        with self.checkpoint.path.open("rb") as file:
+            return f"{self.checkpoint.path.name} ({hashlib.file_digest(file, 'sha256').hexdigest()[:16]})"
+
+    def fit(self, graph: Graph, channels: int) -> Fitted:
+        """The tensors for a graph of the design."""
+        return fitted(self.design, graph, trace(everything(self.design), channels=channels), self.checkpoint)
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and metadata of a safetensors file; raises NetwrightError where it cannot be read."""
-    if not path.is_file():
-        raise NetwrightError(f"there is no weights file {path}")
+def open_weights(design: Design, weights: str | os.PathLike[str]) -> Weights:
+    """Read a file, a folder, weights of the hub or of torchvision for a design (see `fetch` for what may be named).
+
+    Raises NetwrightError for what leads nowhere or cannot be read, FailedError where the network or the disk fails.
+    """
+    fetched = fetch(weights, name_of(design) or "")
+    checkpoint = read_weights(fetched.path)
+    about = checkpoint.about
+    whole = trace(everything(design))
+    source = recognised(design, tensor_shapes(whole), checkpoint.state).source
+    design = adapted(design, source, os.fspath(weights))
+    shown = fetched.preprocessing or _noted(about) or convention(design, source, fetched.path.name)
+    classes = tuple(map(str, about["classes"])) if isinstance(about.get("classes"), list) else fetched.classes
+    return Weights(design, checkpoint, source, shown, classes, classes_of(design, whole, checkpoint))
+
+
+def everything(design: Design) -> Design:
+    """The design with all that its family may have: classes, and auxiliary classifiers."""
+    fields = design.fields()
+    if fields.get("classes") == 0:
+        design = design.replace(classes=1000)
+    return design.replace(aux=True) if fields.get("aux") is False else design
+
+
+def _noted(about: Mapping[str, Any]) -> Preprocessing | None:
+    """What netwright noted beside the weights; the older files do not say how the picture was resized."""
+    if not {"image", "mean", "std"} <= about.keys():
+        return None
     try:
-        with safe_open(path, framework="pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise NetwrightError(f"{path} is not a sound safetensors file ({error})") from None
-    return state, _about(metadata.get(_KEY, "{}"))
+        image = int(about["image"])
+        noted = {"resize": image} | {name: about[name] for name in ("resize", "filter", "rounding") if name in about}
+        return Preprocessing(image, mean=tuple(about["mean"]), std=tuple(about["std"]), **noted)
+    except (TypeError, ValueError):
+        return None
 
 
-def _about(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+# ---------------------------------------------------------------- what a model carries
+
+
+def remember(model: fx.GraphModule, design: Design, weights: Weights | None) -> None:
+    """Let a model carry its design and what its weights brought; copies and pickles of it keep them."""
+    model.meta[_META] = {"design": design}
+    if weights is not None:
+        model.meta[_META] |= {"preprocessing": weights.preprocessing, "classes": weights.classes, "source": weights.source}
+
+
+def remembered(model: fx.GraphModule, other: fx.GraphModule, design: Design) -> None:
+    """Let another model of `design` carry what this one brought."""
+    other.meta[_META] = model.meta.get(_META, {}) | {"design": design}
+
+
+def design_of(model: nn.Module) -> Design:
+    """The design that a model was built from; raises NetwrightError for a module that `build` did not make."""
+    design = getattr(model, "meta", {}).get(_META, {}).get("design")
+    if not isinstance(design, Design):
+        raise NetwrightError(f"{type(model).__name__} was not made by netwright's build: its design is not known")
+    return design
+
+
+def preprocessing_of(model: nn.Module) -> Preprocessing | None:
+    """How pictures are shown to a model that was built with weights; None for fresh ones.
+
+    >>> from netwright.runtime import build
+    >>> preprocessing_of(build("resnet18", device="meta")) is None
+    True
+    """
+    design_of(model)
+    shown: Preprocessing | None = getattr(model, "meta", {})[_META].get("preprocessing")
+    return shown
+
+
+# ---------------------------------------------------------------- writing
+
+
+def save_weights(
+    model: nn.Module, path: str | os.PathLike[str], naming: str = "netwright", about: Mapping[str, Any] | None = None
+) -> None:
+    """Write parameters and buffers of a model that `build` made, whole or not at all.
+
+    `naming` says whose names they get: netwright's own (which each family shares with one public source),
+    "timm" or "torchvision", whose networks of that name then load the file with strict=True. A path that ends
+    with .pth or .pt is written by torch.save, any other as safetensors, with `about` (plain values) as metadata.
+    """
+    path = Path(path)
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    if naming != "netwright":
+        names = naming_of(design_of(model), naming)
+        shapes = names.shapes or {}
+        state = {names.of(name): value.reshape(shapes.get(name, value.shape)) for name, value in state.items()}
+    with writing(path) as temporary:
+        if path.suffix in (".pth", ".pt"):
+            torch.save(state, temporary)
+        else:
+            save_file(state, temporary, metadata={"format": "pt", METADATA: json.dumps(dict(about or {}))})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from netwright.files import Output, kept_or_temporary
 from netwright.graph import Count, Design, Value, to_json
+from netwright.preprocessing import whole
 from netwright.progress import Progress
 from netwright.report.pages import design_page
 from netwright.runtime.export import export_onnx
@@ -89,7 +90,7 @@ def _design(job: _Job) -> None:
             f"{len(drawn.designs)} designs of at most {short_amount(job.macs)} macs at {plan.image} px ({drawn.draws:,} drawn)"
         )
         # a broken picture should show now, not after the search: decoded as dots, and forgotten
-        plan.source.read(plan.data.test, 1, None)
+        plan.source.read(plan.data.test, whole(1), None)
         tried = _search(job, drawn.designs)
         _finish(job, tried, drawn.draws)
 
@@ -97,8 +98,8 @@ def _design(job: _Job) -> None:
 def _search(job: _Job, designs: tuple[Design, ...]) -> list[Candidate]:
     plan, validation = job.plan, job.plan.data.validation
     assert validation is not None
-    pictures = read_with_bar(plan.source, plan.data.train, stored_side(plan.image), job.progress)
-    compared = read_with_bar(plan.source, validation, plan.image, job.progress)
+    pictures = read_with_bar(plan.source, plan.data.train, whole(stored_side(plan.image)), job.progress)
+    compared = read_with_bar(plan.source, validation, whole(plan.image), job.progress)
     task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, compared)
     recipe = Recipe(epochs=job.effort.trial_epochs)
     return try_designs(designs, task, plan, recipe, job.output.work, job.progress)
@@ -109,11 +110,11 @@ def _finish(job: _Job, tried: list[Candidate], draws: int) -> None:
     plan, output, winner = job.plan, job.output, best(tried)
     recipe = Recipe(epochs=job.effort.epochs)
     together = plan.whole_training()
-    pictures = read_with_bar(plan.source, together, stored_side(plan.image), job.progress)
+    pictures = read_with_bar(plan.source, together, whole(stored_side(plan.image)), job.progress)
     task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror)
     job.progress.say(f"training candidate {winner.number} on all {len(pictures):,} training pictures")
     run, curve = trained(winner.design, task, plan, recipe, output.work / "checkpoint.pt", job.progress)
-    held_out = read_with_bar(plan.source, plan.data.test, plan.image, job.progress)
+    held_out = read_with_bar(plan.source, plan.data.test, whole(plan.image), job.progress)
     evaluation = evaluate_model(run.model, held_out, run.normalize)
     difference = export_onnx(run.model, output.folder / "model.onnx", run.examples(held_out), run.about)
     result = {

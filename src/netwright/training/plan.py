@@ -9,20 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from netwright.data import Data, Listing, Source, open_source
+from netwright.data import Data, Listing, Pictures, Source, open_source
 from netwright.errors import NetwrightError
 from netwright.graph import DEFAULT_IMAGE, Design, trace
 from netwright.progress import Progress
+from netwright.runtime.weights import Weights
+from netwright.training.batches import Normalize
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A source of pictures, its parts, the image size in pixels and the seed of all chance."""
+    """A source of pictures, its parts, the image size in pixels, the seed of all chance, and weights to start from."""
 
     source: Source
     data: Data
     image: int
     seed: int
+    weights: Weights | None = None
 
     @classmethod
     def of(cls, source: Source, image: int | None, seed: int, validation: float = 0.0, default: int = DEFAULT_IMAGE) -> Plan:
@@ -38,12 +41,22 @@ class Plan:
     def arguments(self) -> dict[str, Any]:
         """What a folder made from this plan must agree on when it is gone on with."""
         pictures = f"{sum(map(len, self.source.splits.values()))} ({self.source.fingerprint})"
-        return {"data": self.source.name, "pictures": pictures, "image": self.image, "seed": self.seed}
+        made = {"data": self.source.name, "pictures": pictures, "image": self.image, "seed": self.seed}
+        return made | ({"weights": self.weights.digest} if self.weights is not None else {})
 
     @property
     def trained_on(self) -> dict[str, Any]:
         """What tells later which pictures a network was trained on."""
         return {"source": self.source.name, "fingerprint": self.source.fingerprint, "seed": self.seed}
+
+    def normalize(self, pictures: Pictures) -> Normalize:
+        """The mean and deviation that the weights were trained with, else those of the training pictures."""
+        if self.weights is None:
+            return Normalize.of(pictures.pixels)
+        shown, channels = self.weights.preprocessing, self.source.channels
+        if len(shown.mean) == channels:
+            return Normalize(shown.mean, shown.std)
+        return Normalize((float(np.mean(shown.mean)),) * channels, (float(np.mean(shown.std)),) * channels)
 
     def described(self) -> dict[str, Any]:
         """What `result.json` says of the data."""
@@ -53,6 +66,7 @@ class Plan:
             "classes": list(self.source.classes),
             "pictures": {name: len(part) for name, part in parts.items() if part is not None},
             "ignored_files": list(self.source.ignored),
+            **({"started_from": self.weights.digest} if self.weights is not None else {}),
         }
 
     def fitted(self, design: Design) -> Design:

@@ -16,11 +16,14 @@ from netwright.data import Listing, Pictures, Source, open_source, read_picture
 from netwright.data.pictures import unwarned
 from netwright.errors import NetwrightError
 from netwright.files import read_json
-from netwright.graph import Design, from_json
+from netwright.graph import Design, from_json, trace
+from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.runtime import build
-from netwright.runtime.weights import fill, read_weights, save_weights
+from netwright.runtime.export import export_onnx
+from netwright.runtime.weights import open_weights, save_weights
 from netwright.training.batches import Normalize, to_batch
+from netwright.training.classes import matched, named, unnamed
 from netwright.training.evaluation import Evaluation, evaluate_model
 
 
@@ -36,25 +39,32 @@ class Prediction:
 class Run:
     """A trained network, its classes, and how pictures must be shown to it.
 
-    `image` is the side in pixels; `result` is what `result.json` says, empty for a network without a
-    run's folder.
+    `classes` name the outputs; `result` is what `result.json` says, empty for a network without a run's folder.
     """
 
     design: Design
     model: fx.GraphModule = field(repr=False)
     classes: tuple[str, ...]
-    image: int
     channels: int
-    normalize: Normalize
+    preprocessing: Preprocessing
     trained_on: dict[str, Any] = field(default_factory=dict, repr=False)
     folder: Path | None = None
     result: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
+    def image(self) -> int:
+        """Side of the image that the network is shown, in pixels."""
+        return self.preprocessing.image
+
+    @property
+    def normalize(self) -> Normalize:
+        """The mean and deviation that pictures are brought to."""
+        return Normalize(self.preprocessing.mean, self.preprocessing.std)
+
+    @property
     def about(self) -> dict[str, Any]:
-        """What goes with the weights: classes, image size in pixels, channels, mean and deviation (0..1 scale)."""
-        shown = {"image": self.image, "channels": self.channels, "mean": self.normalize.mean, "std": self.normalize.std}
-        return {"classes": list(self.classes), **shown}
+        """What goes with the weights: classes, channels, and how pictures are shown (px; mean and deviation on a 0..1 scale)."""
+        return {"classes": list(self.classes), "channels": self.channels, **self.preprocessing.fields()}
 
     def predict(self, pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], top: int = 5) -> list[Prediction]:
         """The `top` most probable classes of each picture file.
@@ -66,7 +76,7 @@ class Run:
         for start in range(0, len(paths), 64):
             part = paths[start : start + 64]
             with unwarned():
-                pixels = np.stack([read_picture(Path(p), self.image, self.channels) for p in part])
+                pixels = np.stack([read_picture(Path(p), self.preprocessing, self.channels) for p in part])
             names = tuple(map(str, part))
             shown = Pictures(pixels, np.zeros(len(part), np.int64), names)
             best = evaluate_model(self.model, shown, self.normalize).probabilities.topk(min(top, len(self.classes)), dim=1)
@@ -81,7 +91,7 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write the weights with everything that is needed to use them again."""
-        save_weights(self.model, path, self.about | {"trained_on": self.trained_on})
+        save_weights(self.model, path, about=self.about | {"trained_on": self.trained_on})
 
 
 def load(folder: str | os.PathLike[str]) -> Run:
@@ -101,18 +111,40 @@ def load(folder: str | os.PathLike[str]) -> Run:
     return replace(load_network(design, path / "model.safetensors"), folder=path, result=read_json(path / "result.json"))
 
 
-def load_network(design: Design, weights: Path) -> Run:
-    """A design with the weights of a file that netwright wrote."""
-    state, about = read_weights(weights)
-    if not {"classes", "image", "channels", "mean", "std"} <= about.keys():
-        raise NetwrightError(f"{weights} does not say its classes and preprocessing: netwright did not write it")
-    if "classes" in design.fields():
-        design = design.replace(classes=len(about["classes"]))
-    image, channels = int(about["image"]), int(about["channels"])
-    model = build(design, image, channels=channels, seed=0)
-    fill(model, state, weights)
-    normalize = Normalize(tuple(about["mean"]), tuple(about["std"]))
-    return Run(design, model.eval(), tuple(about["classes"]), image, channels, normalize, about.get("trained_on", {}))
+def load_network(design: Design, weights: str | os.PathLike[str]) -> Run:
+    """A design with trained weights: a file, a hub id or a torchvision name (see `build`).
+
+    Classes and preprocessing are those that came with the weights, else what their source takes for granted.
+    """
+    opened = open_weights(design, weights)
+    if opened.count is None:
+        opened.fit(trace(opened.design), 3)  # a file of another network is told as such
+        raise NetwrightError(f"{weights} has no classifier: it gives features, no classes (use it to train from)")
+    design = opened.design.replace(classes=opened.count) if "classes" in design.fields() else opened.design
+    channels = int(opened.about.get("channels", 3))
+    model = build(design, opened.preprocessing.image, channels=channels, weights=replace(opened, design=design), seed=0)
+    classes = named(opened.classes, opened.count)
+    return Run(design, model.eval(), classes, channels, opened.preprocessing, opened.about.get("trained_on", {}))
+
+
+def export(run: Run | str | os.PathLike[str], path: str | os.PathLike[str]) -> float:
+    """Write a run's network as ONNX; returns the largest difference of outputs, relative to the largest one.
+
+    The batch is dynamic; classes, channels and preprocessing are the file's metadata. Raises FailedError, and
+    leaves no file, where ONNX Runtime computes other outputs than the network.
+
+    >>> nw.export("photos-30M", "photos.onnx")   # doctest: +SKIP
+    """
+    run = run if isinstance(run, Run) else load(run)
+    noise = torch.rand(4, run.channels, run.image, run.image, generator=torch.Generator().manual_seed(0))
+    return export_onnx(run.model, Path(path), run.normalize(noise).contiguous(), run.about)
+
+
+def named_after(run: Run, source: Source) -> Run:
+    """The run with the class names of a source, where its weights do not name theirs and there are as many."""
+    if unnamed(run.classes) and not source.indexed and len(run.classes) == len(source.classes):
+        return replace(run, classes=source.classes)
+    return run
 
 
 def evaluate(
@@ -121,20 +153,20 @@ def evaluate(
     """Evaluate a run on a data set: its test (or val) part, or all of it where it has no parts.
 
     On the pictures that the run was trained with, its own held-out part is used; where they have
-    changed since, that part cannot be told, and this is an error. Classes are matched
-    by name; one that the run does not know is an error that names it. Raises BadPictureError for a
+    changed since, that part cannot be told, and this is an error. Classes are matched by name (see
+    `matched`); one that the run does not know is an error that names it. Raises BadPictureError for a
     picture that cannot be read.
     """
+    progress = progress or Progress(quiet=True)
     run = run if isinstance(run, Run) else load(run)
     source = data if isinstance(data, Source) else open_source(data)
     if source.channels != run.channels:
         raise NetwrightError(f"{source.name} has {source.channels} channels, the network takes {run.channels}")
     listing = _part(run, source)
-    unknown = [name for name in source.classes if name not in run.classes]
-    if unknown:
-        raise NetwrightError(f"{source.name} has a class {unknown[0]!r} that the network was not trained on")
-    pictures = read_with_bar(source, listing, run.image, progress or Progress(quiet=True))
-    places = np.array([run.classes.index(name) for name in source.classes])
+    if named_after(run, source).classes != run.classes:
+        progress.say("the weights do not name their classes: they are taken in the order of the data's")
+    places = matched(named_after(run, source).classes, source)
+    pictures = read_with_bar(source, listing, run.preprocessing, progress)
     pictures = Pictures(pictures.pixels, places[pictures.labels], pictures.names)
     return evaluate_model(run.model, pictures, run.normalize)
 
@@ -150,7 +182,7 @@ def _part(run: Run, source: Source) -> Listing:
     return source.splits["all"]
 
 
-def read_with_bar(source: Source, listing: Listing, image: int, progress: Progress) -> Pictures:
+def read_with_bar(source: Source, listing: Listing, shown: Preprocessing, progress: Progress) -> Pictures:
     """Decode pictures under a progress bar."""
     with progress.bar(f"reading {len(listing):,} pictures") as step:
-        return source.read(listing, image, lambda done, total: step(done, total, ""))
+        return source.read(listing, shown, lambda done, total: step(done, total, ""))

@@ -11,11 +11,12 @@ import torch
 
 from netwright.files import Output, kept_or_temporary
 from netwright.graph import Design, own_image, to_json
+from netwright.preprocessing import whole
 from netwright.progress import Progress, Step
 from netwright.report.pages import run_page
 from netwright.runtime import build
+from netwright.runtime.weights import open_weights
 from netwright.training.augment import stored_side
-from netwright.training.batches import Normalize
 from netwright.training.evaluation import evaluate_model
 from netwright.training.loop import Epoch, Task, Watch, fit, training_layout
 from netwright.training.plan import Plan, open_for
@@ -29,20 +30,25 @@ def train(
     data: str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
     image: int | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Run:
-    """Train a network from scratch; returns the run, and writes its folder where `out` is given.
+    """Train a network; returns the run, and writes its folder where `out` is given.
 
-    The design's number of classes is set to the data's. The folder is refused when it holds anything
-    else than an unfinished run of the same arguments, which then goes on. Every epoch is measured on
-    the validation part where the data has one, else on the held-out part; nothing is chosen by it:
-    the last epoch's weights are kept.
+    From scratch, or from `weights` (a file, a hub id or a torchvision name: see `build`), whose mean and
+    deviation the pictures are then brought to. The design's number of classes is set to the data's. The
+    folder is refused when it holds anything else than an unfinished run of the same arguments, which then
+    goes on. Every epoch is measured on the validation part where the data has one, else on the held-out
+    part; nothing is chosen by it: the last epoch's weights are kept.
     """
     progress, recipe = progress or Progress(), recipe or Recipe()
-    plan = Plan.of(open_for(data, out, progress), image, seed, default=own_image(design))
+    opened = open_weights(design, weights) if weights is not None else None
+    design = opened.design if opened is not None else design
+    default = opened.preprocessing.image if opened is not None else own_image(design)
+    plan = replace(Plan.of(open_for(data, out, progress), image, seed, default=default), weights=opened)
     design = plan.fitted(design)
     with kept_or_temporary(out) as folder:
         _train(Output(folder), design, plan, recipe, progress)
@@ -55,12 +61,12 @@ def _train(output: Output, design: Design, plan: Plan, recipe: Recipe, progress:
     with output.claimed("train", arguments) as goes_on:
         if goes_on:
             progress.say(f"going on with the run in {output.folder}")
-        pictures = read_with_bar(plan.source, plan.data.train, stored_side(plan.image), progress)
-        held_out = read_with_bar(plan.source, plan.data.test, plan.image, progress)
+        pictures = read_with_bar(plan.source, plan.data.train, whole(stored_side(plan.image)), progress)
+        held_out = read_with_bar(plan.source, plan.data.test, whole(plan.image), progress)
         shown = held_out
         if plan.data.validation is not None:
-            shown = read_with_bar(plan.source, plan.data.validation, plan.image, progress)
-        task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, shown)
+            shown = read_with_bar(plan.source, plan.data.validation, whole(plan.image), progress)
+        task = Task(pictures, plan.normalize(pictures), plan.image, plan.source.mirror, shown)
         run, curve = trained(design, task, plan, recipe, output.work / "checkpoint.pt", progress)
         evaluation = evaluate_model(run.model, held_out, run.normalize)
         on = "held-out pictures" if plan.data.validation is None else "validation pictures"
@@ -72,15 +78,16 @@ def trained(
     design: Design, task: Task, plan: Plan, recipe: Recipe, checkpoint: Path | None, progress: Progress, title: str = "training"
 ) -> tuple[Run, list[Epoch]]:
     """Build and train one network; it goes on from a checkpoint where there is one."""
-    model = build(design, plan.image, channels=plan.source.channels, seed=plan.seed)
+    weights = replace(plan.weights, design=design) if plan.weights is not None else None
+    model = build(design, plan.image, channels=plan.source.channels, weights=weights, seed=plan.seed)
     task = replace(task, layout=training_layout(design, task.image, plan.source.channels))
     model.to(memory_format=task.layout)  # type: ignore[call-overload]
     with progress.bar(title) as step:
         curve = fit(model, task, recipe, seed=plan.seed, checkpoint=checkpoint, watch=watching(step))
     model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     source = plan.source
-    shown = (source.classes, plan.image, source.channels, task.normalize, plan.trained_on)
-    return Run(design, model, *shown), curve
+    shown = whole(plan.image).replace(mean=task.normalize.mean, std=task.normalize.std)
+    return Run(design, model, source.classes, source.channels, shown, plan.trained_on), curve
 
 
 def watching(step: Step) -> Watch:

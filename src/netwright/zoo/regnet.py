@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from netwright.blocks import squeeze_excite
-from netwright.graph import Count, Design, FeatureMap, Fraction, Positive
+from netwright.blocks import SqueezeExcite, classify, rounded
+from netwright.graph import Count, Design, FeatureMap, Fraction, Positive, Size
+from netwright.graph.initial import Initial, he
 from netwright.graph.values import AtLeast
 
 
@@ -16,7 +17,9 @@ class RegNet(Design):
 
     Block j gets the width w_0 + w_a j, moved to the nearest power of w_m times w_0, and rounded to 8;
     blocks of equal width are a stage. `group_width` is the width of a group, not the number of groups.
-    The first convolution has `stem_stride` 2 in the paper; 1 suits pictures of a few pixels.
+    The first convolution has `stem_stride` 2 in the paper; 1 suits pictures of a few pixels. `up` rounds
+    stages to their group width as torchvision does, which gives wider ones for some presets: its
+    networks (`regnet_x_400mf` and its like) are not all the paper's.
     """
 
     depth: Count = 22
@@ -27,15 +30,19 @@ class RegNet(Design):
     squeeze: Fraction = 0.0
     stem: Count = 32
     stem_stride: Count = 2
-    classes: Count = 1000
+    up: bool = False
+    classes: Size = 1000
     resolution: Count = 224
+
+    initial: ClassVar[Initial] = Initial(conv=he("out"))
 
     def stages(self) -> list[tuple[int, int, int]]:
         """(depth, width, group width) of every stage; widths are multiples of their group width."""
         found, widths = [], self.block_widths()
         for width in dict.fromkeys(widths):  # they never fall: equal ones stand together
             group = min(self.group_width, width)
-            found.append((widths.count(width), round(width / group) * group, group))
+            fitted = rounded(width, group) if self.up else round(width / group) * group
+            found.append((widths.count(width), fitted, group))
         return found
 
     def block_widths(self) -> list[int]:
@@ -71,7 +78,7 @@ def stem(x: FeatureMap, width: int, stride: int) -> FeatureMap:
 
 def head(x: FeatureMap, classes: int) -> FeatureMap:
     """Global average pooling and one linear layer."""
-    return x.global_pool().linear("fc", classes, role="head")
+    return classify(x.global_pool(), "fc", classes)
 
 
 def x_block(x: FeatureMap, width: int, stride: int, group_width: int, squeeze: float) -> FeatureMap:
@@ -82,7 +89,7 @@ def x_block(x: FeatureMap, width: int, stride: int, group_width: int, squeeze: f
     y = x.conv("conv1.conv", width, 1).norm("conv1.bn").relu()
     y = y.conv("conv2.conv", width, 3, stride, groups=width // group_width).norm("conv2.bn").relu()
     if squeeze:
-        y = y.block("se", squeeze_excite, round(x.channels * squeeze))
+        y = y.block("se", SqueezeExcite(squeeze, 1), x.channels)
     y = y.conv("conv3.conv", width, 1).norm("conv3.bn", role="residual-last")
     if stride != 1 or x.channels != width:
         x = x.conv("downsample.conv", width, 1, stride).norm("downsample.bn")
@@ -115,6 +122,21 @@ _PRESETS = {  # Figures 15 and 16: depth, w_0, w_a, w_m, group width
     "regnety_160": (18, 200, 106.23, 2.48, 112),
     "regnety_320": (20, 232, 115.89, 2.53, 232),
 }
+_TORCHVISION = {  # its name -> the paper's; 128gf is torchvision's own
+    f"regnet_{kind}_{name}": f"regnet{kind}_{number}"
+    for kind in "xy"
+    for name, number in {
+        "400mf": "004",
+        "800mf": "008",
+        "1_6gf": "016",
+        "3_2gf": "032",
+        "8gf": "080",
+        "16gf": "160",
+        "32gf": "320",
+    }.items()
+}
 NETWORKS: dict[str, Design] = {
     name: RegNet(*numbers, squeeze=0.25 if name.startswith("regnety") else 0.0) for name, numbers in _PRESETS.items()
 }
+NETWORKS |= {name: NETWORKS[paper].replace(up=True) for name, paper in _TORCHVISION.items()}
+NETWORKS["regnet_y_128gf"] = RegNet(27, 456, 160.83, 2.52, 264, squeeze=0.25, up=True)

@@ -1,27 +1,36 @@
-"""ResNet: Deep Residual Learning for Image Recognition (arXiv:1512.03385), and what only changes its block."""
+"""ResNet: Deep Residual Learning for Image Recognition (arXiv:1512.03385), and what only changes its block or stem."""
 
 from __future__ import annotations
 
-from netwright.blocks import Basic, Bottleneck, Plain
-from netwright.graph import Count, Design, FeatureMap
+import math
+from typing import ClassVar
 
-Block = Basic | Bottleneck | Plain
+from netwright.blocks import Basic, Bottleneck, Branches, Plain, SqueezeExcite, classify, stage
+from netwright.graph import Count, Design, FeatureMap, Size
+from netwright.graph.initial import UNIFORM, Initial, he
+
+Block = Basic | Bottleneck | Branches | Plain
 
 
 class ResNet(Design):
     """Four stages of residual blocks for 224 px (Table 1). Weight names: torchvision, which timm shares.
 
-    Also ResNeXt (arXiv:1611.05431) and the wide ResNet (arXiv:1605.07146) by their block's fields.
+    Also ResNeXt (arXiv:1611.05431), the wide bottlenecks (arXiv:1605.07146) and SE-ResNet
+    (arXiv:1709.01507) by their block's fields. `deep_stem` is the width of the first two of three 3x3
+    convolutions that stand in place of the 7x7 (ResNet-C, arXiv:1812.01187, Fig. 2b), 0 for the 7x7.
     """
 
     depths: tuple[Count, ...] = (3, 4, 6, 3)
     block: Block = Bottleneck()
     width: Count = 64
-    classes: Count = 1000
+    deep_stem: Size = 0
+    classes: Size = 1000
     resolution: Count = 224
 
+    initial: ClassVar[Initial] = Initial(conv=he("out"), head=UNIFORM)
+
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.section("stem", resnet_stem, self.width)
+        x = x.section("stem", resnet_stem, self.width, self.deep_stem)
         for i, depth in enumerate(self.depths):
             x = x.block(f"layer{i + 1}", stage, self.block, depth, self.width << i, 1 if i == 0 else 2)
         return x.section("head", resnet_head, self.classes)
@@ -34,10 +43,12 @@ class CifarResNet(Design):
     """
 
     depth: Count = 3
-    block: Block = Basic(pad_shortcut=True)
+    block: Block = Basic("pad")
     width: Count = 16
-    classes: Count = 10
+    classes: Size = 10
     resolution: Count = 32
+
+    initial: ClassVar[Initial] = Initial(conv=he("in"), head=he("in"))
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
         x = x.section("stem", cifar_stem, self.width)
@@ -46,20 +57,19 @@ class CifarResNet(Design):
         return x.section("head", cifar_head, self.classes)
 
 
-def stage(x: FeatureMap, block: Block, depth: int, width: int, stride: int) -> FeatureMap:
-    """`depth` blocks of one width; only the first one strides."""
-    x = x.block("0", block, width, stride)
-    return x.repeat([str(i) for i in range(1, depth)], block, width, 1)
-
-
-def resnet_stem(x: FeatureMap, width: int) -> FeatureMap:
-    """224 px -> 56 px."""
-    return x.conv("conv1", width, 7, 2).norm("bn1").relu().max_pool(3, 2, padding=1, name="maxpool")
+def resnet_stem(x: FeatureMap, width: int, deep: int) -> FeatureMap:
+    """224 px -> 56 px; a deep stem ends 2 x `deep` wide where that is more than `width` (SENet-154)."""
+    if deep:
+        x = x.conv("conv1.0", deep, 3, 2).norm("conv1.1").relu("conv1.2")
+        x = x.conv("conv1.3", deep, 3).norm("conv1.4").relu("conv1.5").conv("conv1.6", max(width, 2 * deep), 3)
+    else:
+        x = x.conv("conv1", width, 7, 2)
+    return x.norm("bn1").relu().max_pool(3, 2, padding=1, name="maxpool")
 
 
 def resnet_head(x: FeatureMap, classes: int) -> FeatureMap:
     """Global average pooling and one linear layer."""
-    return x.global_pool("avgpool").linear("fc", classes, role="head")
+    return classify(x.global_pool("avgpool"), "fc", classes)
 
 
 def cifar_stem(x: FeatureMap, width: int) -> FeatureMap:
@@ -69,22 +79,50 @@ def cifar_stem(x: FeatureMap, width: int) -> FeatureMap:
 
 def cifar_head(x: FeatureMap, classes: int) -> FeatureMap:
     """Global average pooling and one linear layer."""
-    return x.global_pool().linear("linear", classes, role="head")
+    return classify(x.global_pool(), "linear", classes)
 
 
-_SMALL, _DEPTHS = {"18": (2, 2, 2, 2), "34": (3, 4, 6, 3)}, {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+def branch_width(groups: int, channels: int = 256, inner: int = 64) -> float:
+    """Width d of each of G branches at which a ResNeXt block costs the macs of a bottleneck block per pixel.
+
+    Solves 9 G d^2 + 2 C G d = 2 C M + 9 M^2 for C `channels` outside and M `inner` ones (arXiv:1611.05431,
+    Section 3.3); the published pairs are this rounded: (1, 64), (2, 40), (4, 24), (8, 14), (32, 4).
+
+    >>> [round(branch_width(groups)) for groups in (1, 2, 4, 8, 32)]
+    [64, 40, 24, 14, 4]
+    """
+    cost = 2 * channels * inner + 9 * inner**2
+    half = channels * groups
+    return (math.sqrt(half**2 + 9 * groups * cost) - half) / (9 * groups)
+
+
+_SMALL = {"18": (2, 2, 2, 2), "34": (3, 4, 6, 3)}
+_DEPTHS = {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+_SE = SqueezeExcite()
+_NEXT = {"50": ((32, 4),), "101": ((32, 4), (32, 8), (32, 16), (32, 32), (64, 4))}
+
 NETWORKS: dict[str, Design] = {
     **{f"resnet{name}": ResNet(depths, Basic()) for name, depths in _SMALL.items()},
     **{f"resnet{name}": ResNet(depths) for name, depths in _DEPTHS.items()},
+    **{f"resnet{name}c": ResNet(depths, Basic(), deep_stem=32) for name, depths in _SMALL.items()},
+    **{f"resnet{name}c": ResNet(depths, deep_stem=32) for name, depths in _DEPTHS.items()},
+    **{f"resnet{name}d": ResNet(depths, Basic("average"), deep_stem=32) for name, depths in _SMALL.items()},
+    **{f"resnet{name}d": ResNet(depths, Bottleneck(shortcut="average"), deep_stem=32) for name, depths in _DEPTHS.items()},
     "resnet50_v1": ResNet(block=Bottleneck(stride_first=True)),
     "resnet50b": ResNet(),
-    "resnext50_32x4d": ResNet(block=Bottleneck(groups=32, base=4)),
-    **{
-        f"resnext101_{groups}x{base}d": ResNet(_DEPTHS["101"], Bottleneck(groups, base))
-        for groups, base in ((32, 4), (32, 8), (32, 16), (32, 32), (64, 4))
-    },
+    **{f"resnext{name}_{g}x{w}d": ResNet(_DEPTHS[name], Bottleneck(g, w)) for name, pairs in _NEXT.items() for g, w in pairs},
+    "resnext50d_32x4d": ResNet(block=Bottleneck(32, 4, shortcut="average"), deep_stem=32),
     "wide_resnet50_2": ResNet(block=Bottleneck(base=128)),
     "wide_resnet101_2": ResNet(_DEPTHS["101"], Bottleneck(base=128)),
+    **{f"seresnet{name}": ResNet(depths, Basic(squeeze=_SE)) for name, depths in _SMALL.items()},
+    **{f"seresnet{name}": ResNet(depths, Bottleneck(squeeze=_SE)) for name, depths in _DEPTHS.items()},
+    "seresnet152d": ResNet(_DEPTHS["152"], Bottleneck(shortcut="average", squeeze=_SE), deep_stem=32),
+    "seresnext50_32x4d": ResNet(block=Bottleneck(32, 4, squeeze=_SE)),
+    "seresnext101_32x4d": ResNet(_DEPTHS["101"], Bottleneck(32, 4, squeeze=_SE)),
+    "seresnext101_32x8d": ResNet(_DEPTHS["101"], Bottleneck(32, 8, squeeze=_SE)),
+    "seresnext101_64x4d": ResNet(_DEPTHS["101"], Bottleneck(64, 4, squeeze=_SE)),
+    "seresnext101d_32x8d": ResNet(_DEPTHS["101"], Bottleneck(32, 8, shortcut="average", squeeze=_SE), deep_stem=32),
+    "senet154": ResNet(_DEPTHS["152"], Bottleneck(64, 4, shortcut="wide", squeeze=_SE, reduce_first=2), deep_stem=64),
     **{f"resnet{6 * n + 2}_cifar": CifarResNet(n) for n in (3, 5, 7, 9, 18)},
     **{f"plain{6 * n + 2}_cifar": CifarResNet(n, Plain()) for n in (3, 9)},
 }

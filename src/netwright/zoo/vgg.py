@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from netwright.graph import Count, Design, FeatureMap, Fraction
+from typing import ClassVar
+
+from netwright.blocks import classify
+from netwright.graph import Count, Design, FeatureMap, Fraction, Size
+from netwright.graph.initial import Initial, he, normal
 from netwright.graph.values import same_length
 
 
@@ -10,15 +14,18 @@ class VGG(Design):
     """Stages of 3x3 convolutions, each ended by a 2x2 pooling that halves the map (Table 1).
 
     Weight names: torchvision, which numbers all layers of `features` in a row. `batch_norm` is a
-    later addition to the paper's networks.
+    later addition to the paper's networks. Without it, only shallow ones train from the start: convolutions
+    start as He et al. 2015 have it, where the paper draws with deviation 0.1 and grows deep from shallow (`grow`).
     """
 
     depths: tuple[Count, ...] = (2, 2, 3, 3, 3)
     widths: tuple[Count, ...] = (64, 128, 256, 512, 512)
     batch_norm: bool = False
     dropout: Fraction = 0.5
-    classes: Count = 1000
+    classes: Size = 1000
     resolution: Count = 224
+
+    initial: ClassVar[Initial] = Initial(conv=he("out"), linear=normal(0.01), head=normal(0.01))
 
     def check(self) -> None:
         same_length(self, "depths", "widths")
@@ -46,8 +53,8 @@ def vgg_head(x: FeatureMap, dropout: float, classes: int) -> FeatureMap:
     """Three linear layers on a 7 px map; other image sizes are pooled to 7 px."""
     x = x.adaptive_pool(7, name="avgpool").flatten()
     x = x.linear("classifier.0", 4096).relu("classifier.1").dropout(dropout, name="classifier.2")
-    x = x.linear("classifier.3", 4096).relu("classifier.4").dropout(dropout, name="classifier.5")
-    return x.linear("classifier.6", classes, role="head")
+    x = x.linear("classifier.3", 4096).relu("classifier.4")
+    return classify(x, "classifier.6", classes, dropout, "classifier.5")
 
 
 _DEPTHS = {  # Table 1, columns A, B, D, E

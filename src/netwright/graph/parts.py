@@ -1,0 +1,134 @@
+"""Parts of a graph: what some outputs need, and the maps inside of it as outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from netwright.errors import DesignError, did_you_mean
+from netwright.graph.graph import AUTOMATIC, FIELDS, SECTION, Graph, Tape
+from netwright.graph.layers import Counts, Item, Layer
+
+
+def _entries(tape: Tape) -> Iterator[tuple[str, Layer | Graph, tuple[int, ...], Any, Counts | None]]:
+    for i in range(0, len(tape), FIELDS):
+        mark, layer, read, shape, counts = tape[i : i + FIELDS]
+        yield mark, layer, read if type(read) is tuple else (read,), shape, counts
+
+
+def reached(tape: Tape, inputs: int, outputs: tuple[int, ...]) -> tuple[Tape, int, tuple[int, ...]]:
+    """Drop the layers that no output reads, within blocks of several outputs too."""
+    count = len(tape) // FIELDS
+    read = set(tape[2::FIELDS])
+    for places in [places for places in read if type(places) is tuple]:
+        read.remove(places)
+        read.update(places)
+    read.update(outputs, range(inputs))
+    if len(read) == count:  # each is read by a later one or is an output: all are reached
+        return tape, inputs, outputs
+    entries = list(_entries(tape))
+    kept = {*range(inputs), *outputs}
+    for i in range(count - 1, -1, -1):
+        if i in kept:
+            kept.update(entries[i][2])
+    used: dict[int, list[int]] = {}  # outputs that are read, of each block with several
+    for i in sorted(kept):
+        layer = entries[i][1]
+        if type(layer) is Item:
+            used.setdefault(entries[i][2][0], []).append(layer.index)
+    return _shortened(entries, kept, used), inputs, _places(entries, kept, used, outputs)
+
+
+def _dropped(entry: Any, used: dict[int, list[int]]) -> bool:
+    """Whether an item is the only one left of its block: then the block itself is the map."""
+    return type(entry[1]) is Item and len(set(used[entry[2][0]])) == 1
+
+
+def _places(entries: list[Any], kept: set[int], used: dict[int, list[int]], old: tuple[int, ...]) -> tuple[int, ...]:
+    """Where entries stand once those that are not kept are gone."""
+    place: dict[int, int] = {}
+    count = 0
+    for i in sorted(kept):
+        if _dropped(entries[i], used):
+            place[i] = place[entries[i][2][0]]
+        else:
+            place[i], count = count, count + 1
+    return tuple([place[i] for i in old])
+
+
+def _shortened(entries: list[Any], kept: set[int], used: dict[int, list[int]]) -> Tape:
+    tape: Tape = []
+    for i in sorted(kept):
+        mark, layer, reads, shape, counts = entries[i]
+        if _dropped(entries[i], used):
+            continue
+        if i in used:
+            layer = only(layer, tuple(sorted(set(used[i]))))
+            shape, counts = layer.shapes if len(layer.shapes) > 1 else layer.shape, layer.totals
+        elif type(layer) is Item:
+            layer = Item(sorted(set(used[reads[0]])).index(layer.index))
+        tape += (mark, layer, _places(entries, kept, used, reads), shape, counts)
+    return tape
+
+
+def select(graph: Graph, names: tuple[str, ...]) -> Graph:
+    """The part of a graph that gives the maps of the named layers, blocks or sections, in that order.
+
+    A name is a full one, as the cost table prints it. Raises DesignError, with the nearest ones, for
+    a name that is not there.
+    """
+    own = len(graph.shapes)
+    return only(_extended(graph, names), tuple(range(own, own + len(names))))
+
+
+def only(graph: Graph, outputs: tuple[int, ...]) -> Graph:
+    """The graph of some of the outputs, by their places among all; what they do not need is left out."""
+    return Graph(*reached(graph.tape(), graph.inputs, tuple([graph._outputs[i] for i in outputs])))
+
+
+def _extended(graph: Graph, names: Iterable[str]) -> Graph:
+    """The graph with an output more for each of the names."""
+    within: dict[int, list[str]] = {}  # names inside of each block
+    located = [_locate(graph, name) for name in names]
+    for place, rest in located:
+        if rest and rest not in within.setdefault(place, []):
+            within[place].append(rest)
+    tape: Tape = []
+    moved: list[int] = []  # where each entry of the old tape now is
+    found: dict[tuple[int, str], int] = {}
+    for i, (mark, layer, reads, shape, counts) in enumerate(_entries(graph.tape())):
+        place = len(tape) // FIELDS
+        reads = tuple([moved[j] for j in reads])
+        if i not in within:
+            tape += (mark, layer, reads, shape, counts)
+            moved.append(place)
+            continue
+        assert isinstance(layer, Graph)
+        own, layer = len(layer.shapes), _extended(layer, within[i])
+        tape += (mark, layer, reads, layer.shapes, layer.totals)
+        for index, (rest, out) in enumerate(zip([""] * own + within[i], layer.shapes, strict=True)):
+            if rest or own == 1:  # the other outputs have their items already
+                found[i, rest] = len(tape) // FIELDS
+                tape += (AUTOMATIC + "item", Item(index), (place,), out, None)
+        moved.append(found.get((i, ""), place))
+    extra = [found[where] if where[1] else moved[where[0]] for where in located]
+    return Graph(tape, graph.inputs, (*[moved[i] for i in graph._outputs], *extra))
+
+
+def _locate(graph: Graph, name: str) -> tuple[int, str]:
+    """The place of the entry that has the name, and the rest of the name where it lies inside of that entry."""
+    for i, (mark, own, layer) in enumerate(zip(graph._marked, graph._names, graph._layers, strict=True)):
+        if own == name and i >= graph.inputs:
+            return i, ""
+        if isinstance(layer, Graph):
+            inside = [name.removeprefix(own + ".")] if name.startswith(own + ".") else []
+            if mark[0] == SECTION:  # its layers have the names that they would have here, automatic ones its label
+                inside += [name, name.removeprefix(own + "_")]
+            for rest in inside:
+                try:
+                    _locate(layer, rest)
+                except DesignError:
+                    continue
+                return i, rest
+    known = dict.fromkeys(part for row in graph.rows() for part in (row.name, row.block, row.stage))
+    raise DesignError(f"there is no layer or block {name!r}{did_you_mean(name, known) or '; the cost table lists them'}")

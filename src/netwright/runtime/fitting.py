@@ -1,0 +1,137 @@
+"""A file's tensors for a graph: names, shapes, classifiers of other classes, first convolutions of other channels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from netwright.errors import NetwrightError
+from netwright.graph import Design, Graph
+from netwright.graph import layers as L
+from netwright.runtime.checkpoints import Checkpoint
+from netwright.runtime.naming import Naming, recognised
+
+_COUNTER = "num_batches_tracked"
+
+
+class WeightsNote(UserWarning):
+    """What was left out of, or made anew for, weights that were loaded."""
+
+
+def tensor_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every parameter and buffer of the module that is built from a graph, in its order."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for row in graph.rows():
+        layer = row.layer
+        if isinstance(layer, L.Conv):
+            shapes[row.name + ".weight"] = (layer.outputs, layer.inputs // layer.groups, *layer.kernel)
+        elif isinstance(layer, L.Linear):
+            shapes[row.name + ".weight"] = (layer.outputs, layer.inputs)
+        elif isinstance(layer, L.Norm):
+            shapes |= {f"{row.name}.{part}": (layer.channels,) for part in ("weight", "bias", "running_mean", "running_var")}
+            shapes[f"{row.name}.{_COUNTER}"] = ()
+        if isinstance(layer, (L.Conv, L.Linear)) and layer.bias:
+            shapes[row.name + ".bias"] = (layer.outputs,)
+    return shapes
+
+
+def _classifiers(graph: Graph) -> set[str]:
+    rows = (row for row in graph.rows() if isinstance(row.layer, (L.Conv, L.Linear)) and row.layer.role == "head")
+    return {f"{row.name}.{part}" for row in rows for part in ("weight", "bias")}
+
+
+def classes_of(design: Design, graph: Graph, checkpoint: Checkpoint) -> int | None:
+    """How many classes a file's classifier tells apart; None where it has none."""
+    names = recognised(design, tensor_shapes(graph), checkpoint.state)
+    found = [checkpoint.state.get(names.of(name)) for name in tensor_shapes(graph) if name in _classifiers(graph)]
+    return next((int(value.shape[0]) for value in reversed(found) if value is not None and value.ndim), None)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A file's tensors under our names and in our shapes; `fresh` are classifiers that it cannot give."""
+
+    source: str
+    state: dict[str, Tensor]
+    fresh: tuple[str, ...]
+
+
+def fitted(design: Design, graph: Graph, whole: Graph, checkpoint: Checkpoint) -> Fitted:
+    """What a checkpoint gives to the module of `graph`; `whole` is the design's graph with all that its family may have.
+
+    The source is recognised by the names. A classifier of other classes, and one that the file lacks, is
+    left out and told by a WeightsNote, as auxiliary classifiers are that the graph has not. A first
+    convolution for another number of channels is folded: summed for grey pictures (which is what a grey
+    picture in all channels gives), else its channels are dealt out in turn. Raises NetwrightError where
+    tensors are missing, unexpected or of another shape, naming a dozen at most.
+    """
+    ours, theirs = tensor_shapes(graph), checkpoint.state
+    known = tensor_shapes(whole)
+    names = recognised(design, known, theirs)
+    found = {name: _in_our_shape(names, name, shape, theirs) for name, shape in ours.items() if names.of(name) in theirs}
+    _fold_first(found, ours, graph)
+    heads = _classifiers(graph)
+    fresh = tuple(name for name in ours if name in heads and (name not in found or _other_classes(found[name], ours[name])))
+    for name in fresh:
+        found.pop(name, None)
+    _refuse_misfits(found, ours, {names.of(name) for name in known}, fresh, checkpoint)
+    if fresh:
+        _note(f"{checkpoint.path.name}: the classifier ({', '.join(fresh)}) does not fit its classes and starts afresh")
+    dropped = [name for name in known if name not in ours and name not in _classifiers(whole) and names.of(name) in theirs]
+    if dropped and any(name.lower().startswith("aux") for name in dropped):
+        _note(
+            f"{checkpoint.path.name}: {len(dropped)} tensors of auxiliary classifiers are left out: they serve in training only"
+        )
+    return Fitted(names.source, found, fresh)
+
+
+def _note(text: str) -> None:
+    warnings.warn(text, WeightsNote, stacklevel=4)
+
+
+def _in_our_shape(names: Naming, name: str, shape: tuple[int, ...], theirs: Mapping[str, Tensor]) -> Tensor:
+    value = theirs[names.of(name)]
+    other = (names.shapes or {}).get(name)
+    return value.reshape(shape) if other is not None and tuple(value.shape) == other else value
+
+
+def _other_classes(value: Tensor, shape: tuple[int, ...]) -> bool:
+    return len(value.shape) == len(shape) and value.shape[0] != shape[0] and tuple(value.shape[1:]) == shape[1:]
+
+
+def _fold_first(found: dict[str, Tensor], ours: Mapping[str, tuple[int, ...]], graph: Graph) -> None:
+    """Fold convolutions on the picture itself (RepVGG has two) to our number of channels."""
+    wanted = graph.nodes[0].shape[0]
+    given = 3
+    for row in graph.rows():
+        name = row.name + ".weight"
+        if not isinstance(row.layer, L.Conv) or row.layer.inputs != wanted or name not in found:
+            continue
+        value, shape = found[name], ours[name]
+        if value.ndim == 4 and value.shape[1] == given != shape[1] and value.shape[0] == shape[0]:
+            turns = -(-wanted // given)
+            found[name] = value.sum(1, keepdim=True) if wanted == 1 else value.tile(1, turns, 1, 1)[:, :wanted] * (given / wanted)
+
+
+def _refuse_misfits(
+    found: Mapping[str, Tensor],
+    ours: Mapping[str, tuple[int, ...]],
+    known: set[str],
+    fresh: tuple[str, ...],
+    checkpoint: Checkpoint,
+) -> None:
+    problems = [f"missing {name}" for name in ours if name not in found and name not in fresh and not name.endswith(_COUNTER)]
+    problems += [f"unexpected {name}" for name in checkpoint.state if name not in known and not name.endswith(_COUNTER)]
+    for name, value in found.items():
+        if tuple(value.shape) != ours[name]:
+            problems.append(f"{name} is {tuple(value.shape)}, needs {ours[name]}")
+        elif not value.is_floating_point() and not name.endswith(_COUNTER):
+            problems.append(f"{name} holds {str(value.dtype).removeprefix('torch.')}, needs floating point numbers")
+        elif value.is_floating_point() and not value.isfinite().all():
+            problems.append(f"{name} holds values that are no numbers")
+    if problems:
+        more = f", and {len(problems) - 12} more" if len(problems) > 12 else ""
+        raise NetwrightError(f"{checkpoint.path} does not fit the network: {', '.join(problems[:12])}{more}")
