@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import fnmatch
 import importlib
 import pkgutil
 import re
@@ -101,6 +102,25 @@ def test_examples_in_docstrings_run(name: str) -> None:
     assert result.failed == 0
     assert result.attempted > 0
     assert doctest.testmod(netwright).failed == 0
+
+
+def test_the_zoo_page_names_every_network() -> None:
+    table = [line for line in (ROOT / "docs" / "zoo.md").read_text().splitlines() if line.startswith("| `")]
+    patterns = [pattern for line in table for pattern in re.findall(r"`([^`]+)`", line.split("|")[1])]
+    matched = {pattern: {name for name in netwright.networks() if fnmatch.fnmatchcase(name, pattern)} for pattern in patterns}
+    assert [pattern for pattern, names in matched.items() if not names] == []
+    assert set().union(*matched.values()) == set(netwright.networks())
+
+
+def test_the_readmes_weights_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a file in the place of the hub."""
+    text = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0]
+    monkeypatch.chdir(tmp_path)
+    netwright.save_weights(netwright.build("resnet50", seed=0), "hub.safetensors")
+    value = {"nw": netwright}
+    exec(text.replace("timm/resnet50.a1_in1k", "hub.safetensors"), value)
+    assert sum(p.numel() for p in value["deployed"].parameters()) == 8_309_384  # type: ignore[attr-defined]
+    assert not [name for name in value["maps"].state_dict() if name.startswith("fc")]  # type: ignore[attr-defined]
 
 
 def test_the_readmes_python_runs_and_its_numbers_are_right() -> None:

@@ -32,6 +32,7 @@ __version__ = VERSION
 _LATER = {
     "Recipe": "netwright.training",
     "Run": "netwright.training.run",
+    "blocks": "",
     "build": "netwright.runtime",
     "convert": "netwright.runtime.forms",
     "design": "netwright.studies",

@@ -6,7 +6,7 @@ import keyword
 import operator
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ def build(
     *,
     channels: int = 3,
     weights: str | os.PathLike[str] | Weights | None = None,
-    outputs: tuple[str, ...] = (),
+    outputs: str | Sequence[str] = (),
     seed: int | None = None,
     device: str | torch.device = "cpu",
 ) -> fx.GraphModule:
@@ -59,11 +59,11 @@ def build(
             raise DesignError("weights are loaded into a design, not into a function: wrap it in a Design")
         weights = weights if isinstance(weights, Weights) else open_weights(design, weights)
         design = weights.design
-    graph = trace(design, image, channels, tuple(outputs))
+    graph = trace(design, image, channels, (outputs,) if isinstance(outputs, str) else tuple(outputs))
     name = "".join(c for c in getattr(type(design), "__name__", "") if c.isidentifier()) or "Network"
     model = _module(graph, name, {})
     if isinstance(design, Design):
-        remember(model, design, weights)
+        remember(model, design, *((weights.preprocessing, weights.classes) if weights is not None else ()))
     device = torch.device(device)
     if device.type != "meta":
         model.to_empty(device=device)
@@ -76,18 +76,22 @@ def build(
 def _module(graph: Graph, name: str, made: dict[int, fx.Graph]) -> fx.GraphModule:
     """One module per use of a block: bodies are shared, weights are not."""
     root = nn.Module()
-    _add_parts(root, graph, made)
+    _add_leaves(root, graph)
     if id(graph) not in made:
         made[id(graph)] = _program(graph)
-    return fx.GraphModule(root, made[id(graph)], name)
+    module = fx.GraphModule(root, made[id(graph)], name)
+    for node in graph.nodes:  # after it: a GraphModule compiles the children that it is given once more
+        if isinstance(node.layer, Graph):
+            module.set_submodule(node.name, _module(node.layer, "Block", made), strict=True)
+    return module
 
 
-def _add_parts(root: nn.Module, graph: Graph, made: dict[int, fx.Graph]) -> None:
-    """Fill `root` with the child modules of a graph, in execution order."""
+def _add_leaves(root: nn.Module, graph: Graph) -> None:
+    """Fill `root` with the layers of a graph, in execution order, and with places for its blocks."""
     readers = _readers(graph)
     for i, node in enumerate(graph.nodes):
         if isinstance(node.layer, Graph):
-            _place(root, node.name, _module(node.layer, "Block", made))
+            _place(root, node.name, nn.Module())
         elif type(node.layer) in _MODULES:
             _place(root, node.name, _MODULES[type(node.layer)](node.layer, _may_overwrite(graph, i, readers)))
 

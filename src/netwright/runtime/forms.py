@@ -190,6 +190,7 @@ def grow(model: fx.GraphModule, design: Design, seed: int | None = None) -> fx.G
         raise NetwrightError(f"no layer of {type(old).__name__} fits {type(design).__name__}: nothing to start from")
     grown = build(design, channels=first.in_channels, seed=seed, device=first.weight.device)
     grown.load_state_dict(given, strict=False)
+    remembered(model, grown, design)
     return grown
 
 

@@ -49,8 +49,8 @@ class Naming:
 
 
 def namings(design: Design) -> list[Naming]:
-    """The sources that have weights for a design's family; netwright's own names come first."""
-    own = [Naming(source, _same) for source in ("netwright", *_SHARED.get(type(design), ()))]
+    """The sources that have weights for a design's family; those whose names are netwright's own too come first."""
+    own = [Naming(source, _same) for source in (*_SHARED.get(type(design), ()), "netwright")]
     return own + [make(design) for make in _RENAMED.get(type(design), ())]
 
 

@@ -99,16 +99,26 @@ def _noted(about: Mapping[str, Any]) -> Preprocessing | None:
 # ---------------------------------------------------------------- what a model carries
 
 
-def remember(model: fx.GraphModule, design: Design, weights: Weights | None) -> None:
-    """Let a model carry its design and what its weights brought; copies and pickles of it keep them."""
-    model.meta[_META] = {"design": design}
-    if weights is not None:
-        model.meta[_META] |= {"preprocessing": weights.preprocessing, "classes": weights.classes, "source": weights.source}
+def remember(
+    model: fx.GraphModule, design: Design, shown: Preprocessing | None = None, classes: tuple[str, ...] | None = None
+) -> None:
+    """Let a model carry its design, and how pictures are shown to it; copies and pickles of it keep them."""
+    model.meta[_META] = {"design": design, "preprocessing": shown, "classes": classes}
 
 
 def remembered(model: fx.GraphModule, other: fx.GraphModule, design: Design) -> None:
-    """Let another model of `design` carry what this one brought."""
+    """Let another model of `design` carry what this one does."""
     other.meta[_META] = model.meta.get(_META, {}) | {"design": design}
+
+
+def noted_by(model: nn.Module) -> dict[str, Any]:
+    """What a model carries, as plain values to be written beside its weights."""
+    carried = getattr(model, "meta", {}).get(_META, {})
+    shown, classes = carried.get("preprocessing"), carried.get("classes")
+    if shown is None:
+        return {}
+    first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+    return {"channels": first.in_channels, **shown.fields()} | ({"classes": list(classes)} if classes else {})
 
 
 def design_of(model: nn.Module) -> Design:
@@ -141,7 +151,8 @@ def save_weights(
 
     `naming` says whose names they get: netwright's own (which each family shares with one public source),
     "timm" or "torchvision", whose networks of that name then load the file with strict=True. A path that ends
-    with .pth or .pt is written by torch.save, any other as safetensors, with `about` (plain values) as metadata.
+    with .pth or .pt is written by torch.save, any other as safetensors; its metadata are the classes and the
+    preprocessing that the model carries, and `about` (plain values).
     """
     path = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
@@ -153,4 +164,4 @@ def save_weights(
         if path.suffix in (".pth", ".pt"):
             torch.save(state, temporary)
         else:
-            save_file(state, temporary, metadata={"format": "pt", METADATA: json.dumps(dict(about or {}))})
+            save_file(state, temporary, metadata={METADATA: json.dumps(noted_by(model) | dict(about or {}))})

@@ -15,7 +15,7 @@ from netwright.preprocessing import whole
 from netwright.progress import Progress, Step
 from netwright.report.pages import run_page
 from netwright.runtime import build
-from netwright.runtime.weights import open_weights
+from netwright.runtime.weights import open_weights, remember
 from netwright.training.augment import stored_side
 from netwright.training.evaluation import evaluate_model
 from netwright.training.loop import Epoch, Task, Watch, fit, training_layout
@@ -87,6 +87,7 @@ def trained(
     model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     source = plan.source
     shown = whole(plan.image).replace(mean=task.normalize.mean, std=task.normalize.std)
+    remember(model, design, shown, source.classes)
     return Run(design, model, source.classes, source.channels, shown, plan.trained_on), curve
 
 
