@@ -110,6 +110,7 @@ def test_the_zoo_page_names_every_network() -> None:
     matched = {pattern: {name for name in netwright.networks() if fnmatch.fnmatchcase(name, pattern)} for pattern in patterns}
     assert [pattern for pattern, names in matched.items() if not names] == []
     assert set().union(*matched.values()) == set(netwright.networks())
+    assert f"names {len(netwright.networks())} networks" in (ROOT / "README.md").read_text()
 
 
 def test_the_readmes_weights_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

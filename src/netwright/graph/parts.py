@@ -117,18 +117,40 @@ def _extended(graph: Graph, names: Iterable[str]) -> Graph:
 
 def _locate(graph: Graph, name: str) -> tuple[int, str]:
     """The place of the entry that has the name, and the rest of the name where it lies inside of that entry."""
-    for i, (mark, own, layer) in enumerate(zip(graph._marked, graph._names, graph._layers, strict=True)):
-        if own == name and i >= graph.inputs:
+    found = _find(graph, name, "any")
+    if found is None:
+        known = dict.fromkeys(part for row in graph.rows() for part in (row.name, row.block, row.stage))
+        raise DesignError(f"there is no layer or block {name!r}{did_you_mean(name, known) or '; the cost table lists them'}")
+    layer = graph._layers[found[0]]
+    if not found[1] and isinstance(layer, Graph) and len(layer.shapes) > 1:
+        raise DesignError(f"the block {name!r} gives {len(layer.shapes)} maps: name the layers that make them")
+    return found
+
+
+def _find(graph: Graph, name: str, wanted: str) -> tuple[int, str] | None:
+    """As `_locate`; `wanted` is the kind of name: "given", "automatic", "section" or "any" of these."""
+    entries = [
+        (i, {AUTOMATIC: "automatic", SECTION: "section"}.get(graph._marked[i][0], "given")) for i in range(len(graph._names))
+    ][graph.inputs :]
+    for i, kind in entries:
+        if graph._names[i] == name and wanted in (kind, "any"):
             return i, ""
-        if isinstance(layer, Graph):
-            inside = [name.removeprefix(own + ".")] if name.startswith(own + ".") else []
-            if mark[0] == SECTION:  # its layers have the names that they would have here, automatic ones its label
-                inside += [name, name.removeprefix(own + "_")]
-            for rest in inside:
-                try:
-                    _locate(layer, rest)
-                except DesignError:
-                    continue
+    for i, kind in entries:
+        layer = graph._layers[i]
+        for rest, inside in _rests(graph._names[i], kind, name, wanted) if isinstance(layer, Graph) else ():
+            if _find(layer, rest, inside) is not None:
                 return i, rest
-    known = dict.fromkeys(part for row in graph.rows() for part in (row.name, row.block, row.stage))
-    raise DesignError(f"there is no layer or block {name!r}{did_you_mean(name, known) or '; the cost table lists them'}")
+    return None
+
+
+def _rests(own: str, kind: str, name: str, wanted: str) -> Iterator[tuple[str, str]]:
+    """What a name can be called inside of a block or section, and which kind of name it then is."""
+    if kind != "section":
+        if name.startswith(own + ".") and wanted in ("given", "any"):
+            yield name.removeprefix(own + "."), "any"
+        return
+    if wanted in ("given", "any"):  # the layers of a section have the names that they would have outside
+        yield name, "given"
+    for joint, inside in (("_", "automatic"), (".", "section")):  # but for these two kinds
+        if name.startswith(own + joint) and wanted in (inside, "any"):
+            yield name.removeprefix(own + joint), inside

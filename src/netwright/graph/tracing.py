@@ -322,6 +322,8 @@ def trace(design: Body, image: int | Pair | None = None, channels: int = 3, outp
     """
     size = image if image is not None else own_image(design)
     check_sizes(image=size, channels=channels)
+    if type(outputs) is not tuple or not all(type(name) is str for name in outputs):
+        raise DesignError(f"outputs is {outputs!r}, expected a tuple of names")
     shape = (channels, *pair(size))
     try:
         graph = _trace(design, (shape,))

@@ -53,10 +53,8 @@ class Value:
         if parent in Value.registry.values():
             raise TypeError(f"{cls.__name__} inherits from {parent.__name__}, which is final: wrap it in a field instead")
         Value.registry[type_name(cls)] = cls
-        dataclasses.dataclass(frozen=True)(cls)
-        # those that the dataclass writes take 1 for True and 1.0, and hash all fields at every look-up
-        cls.__hash__ = Value.__hash__  # type: ignore[method-assign]
-        cls.__eq__ = Value.__eq__  # type: ignore[method-assign]
+        # eq: what the dataclass would write takes 1 for True and 1.0, and hashes all fields at every look-up
+        dataclasses.dataclass(frozen=True, eq=False)(cls)
 
     def __post_init__(self) -> None:
         values = self.__dict__

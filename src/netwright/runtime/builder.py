@@ -18,7 +18,7 @@ from netwright.graph import layers as L
 from netwright.graph.initial import Initial
 from netwright.graph.layers import Pair
 from netwright.runtime.initialize import initialize
-from netwright.runtime.modules import SameConv2d, rescale, shuffle, subsample
+from netwright.runtime.modules import Network, SameConv2d, rescale, shuffle, subsample
 from netwright.runtime.weights import Weights, open_weights, remember
 from netwright.zoo import network
 
@@ -61,25 +61,25 @@ def build(
         design = weights.design
     graph = trace(design, image, channels, (outputs,) if isinstance(outputs, str) else tuple(outputs))
     name = "".join(c for c in getattr(type(design), "__name__", "") if c.isidentifier()) or "Network"
-    model = _module(graph, name, {})
+    model = _module(graph, name, {}, Network)
     if isinstance(design, Design):
-        remember(model, design, *((weights.preprocessing, weights.classes) if weights is not None else ()))
+        remember(model, design, *weights.told(design) if weights is not None else ())
     device = torch.device(device)
     if device.type != "meta":
         model.to_empty(device=device)
-        given = weights.fit(graph, channels).state if weights is not None else {}
+        given = weights.fit(graph).state if weights is not None else {}
         initialize(model, graph, getattr(design, "initial", Initial()), seed, given)
         model.load_state_dict(given, strict=False)
     return model
 
 
-def _module(graph: Graph, name: str, made: dict[int, fx.Graph]) -> fx.GraphModule:
+def _module(graph: Graph, name: str, made: dict[int, fx.Graph], kind: type[fx.GraphModule] = fx.GraphModule) -> fx.GraphModule:
     """One module per use of a block: bodies are shared, weights are not."""
     root = nn.Module()
     _add_leaves(root, graph)
     if id(graph) not in made:
         made[id(graph)] = _program(graph)
-    module = fx.GraphModule(root, made[id(graph)], name)
+    module = kind(root, made[id(graph)], name)
     for node in graph.nodes:  # after it: a GraphModule compiles the children that it is given once more
         if isinstance(node.layer, Graph):
             module.set_submodule(node.name, _module(node.layer, "Block", made), strict=True)

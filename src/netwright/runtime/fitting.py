@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from netwright.errors import NetwrightError
-from netwright.graph import Design, Graph
+from netwright.graph import Design, Graph, trace
 from netwright.graph import layers as L
 from netwright.runtime.checkpoints import Checkpoint
 from netwright.runtime.naming import Naming, recognised
@@ -59,37 +59,54 @@ class Fitted:
     fresh: tuple[str, ...]
 
 
-def fitted(design: Design, graph: Graph, whole: Graph, checkpoint: Checkpoint) -> Fitted:
-    """What a checkpoint gives to the module of `graph`; `whole` is the design's graph with all that its family may have.
+def fitted(design: Design, graph: Graph, checkpoint: Checkpoint) -> Fitted:
+    """What a checkpoint gives to the module of `graph`, which is traced from the design or a part of that.
 
-    The source is recognised by the names. A classifier of other classes, and one that the file lacks, is
-    left out and told by a WeightsNote, as auxiliary classifiers are that the graph has not. A first
-    convolution for another number of channels is folded: summed for grey pictures (which is what a grey
-    picture in all channels gives), else its channels are dealt out in turn. Raises NetwrightError where
-    tensors are missing, unexpected or of another shape, naming a dozen at most.
+    The source is recognised by the names. A classifier of other classes, and one that the file lacks,
+    starts afresh, told by a WeightsNote; so do auxiliary ones, which are left out with a note where the
+    graph has none. A first convolution for another number of channels is folded: summed for grey pictures
+    (which is what a grey picture in all channels gives), else its channels are dealt out in turn. Raises
+    NetwrightError where tensors are missing, unexpected or of another shape, naming a dozen at most.
     """
-    ours, theirs = tensor_shapes(graph), checkpoint.state
-    known = tensor_shapes(whole)
+    whole, channels = everything(design), int(graph.nodes[0].shape[0])  # type: ignore[arg-type]
+    ours, known, theirs = tensor_shapes(graph), tensor_shapes(trace(whole, channels=channels)), checkpoint.state
     names = recognised(design, known, theirs)
     found = {name: _in_our_shape(names, name, shape, theirs) for name, shape in ours.items() if names.of(name) in theirs}
     _fold_first(found, ours, graph)
-    heads = _classifiers(graph)
-    fresh = tuple(name for name in ours if name in heads and (name not in found or _other_classes(found[name], ours[name])))
-    for name in fresh:
-        found.pop(name, None)
+    heads, auxiliary = _classifiers(graph), _auxiliary(whole, channels)
+    absent = {name for name in heads | auxiliary if name in ours and name not in found}
+    fresh = tuple(name for name in ours if name in absent or (name in heads and _other_classes(found[name], ours[name])))
+    given = {name: found.pop(name) for name in fresh if name in found}
     _refuse_misfits(found, ours, {names.of(name) for name in known}, fresh, checkpoint)
-    if fresh:
-        _note(f"{checkpoint.path.name}: the classifier ({', '.join(fresh)}) does not fit its classes and starts afresh")
-    dropped = [name for name in known if name not in ours and name not in _classifiers(whole) and names.of(name) in theirs]
-    if dropped and any(name.lower().startswith("aux") for name in dropped):
-        _note(
-            f"{checkpoint.path.name}: {len(dropped)} tensors of auxiliary classifiers are left out: they serve in training only"
-        )
+    for name in fresh:
+        if name.endswith(".weight") and name in heads:
+            has = f"is for {len(given[name])} classes, not {ours[name][0]}" if name in given else "is not in it"
+            _note(f"{checkpoint.path.name}: the classifier {name.removesuffix('.weight')} {has}: it starts afresh")
+    dropped = [name for name in auxiliary if name not in ours and names.of(name) in theirs]
+    if dropped:
+        told = f"{len(dropped)} tensors of auxiliary classifiers are left out: they serve in training only"
+        _note(f"{checkpoint.path.name}: {told}")
     return Fitted(names.source, found, fresh)
 
 
+def everything(design: Design) -> Design:
+    """The design with all that its family may have: classes, and auxiliary classifiers."""
+    fields = design.fields()
+    if fields.get("classes") == 0:
+        design = design.replace(classes=1000)
+    return design.replace(aux=True) if fields.get("aux") is False else design
+
+
+def _auxiliary(whole: Design, channels: int) -> set[str]:
+    """Tensors of auxiliary classifiers: what a design has only with `aux`."""
+    if "aux" not in whole.fields():
+        return set()
+    with_aux, without = [tensor_shapes(trace(made, channels=channels)) for made in (whole, whole.replace(aux=False))]
+    return with_aux.keys() - without.keys()
+
+
 def _note(text: str) -> None:
-    warnings.warn(text, WeightsNote, stacklevel=4)
+    warnings.warn(text, WeightsNote, stacklevel=5)  # the call of build
 
 
 def _in_our_shape(names: Naming, name: str, shape: tuple[int, ...], theirs: Mapping[str, Tensor]) -> Tensor:

@@ -39,10 +39,13 @@ def convert(model: fx.GraphModule, design: Design) -> fx.GraphModule:
     >>> sum(p.numel() for p in deployed.parameters())
     8309384
     """
-    state = _transform(design_of(model), design)(model.state_dict())
+    old, state = design_of(model), model.state_dict()
+    transform = _transform(old, design)
+    if state.keys() != tensor_shapes(trace(old)).keys():
+        raise NetwrightError(f"only a whole network can be converted: this is a part of {type(old).__name__} (outputs)")
     first = next(module for module in model.modules() if isinstance(module, torch.nn.Conv2d))
     converted = build(design, channels=first.in_channels, device="meta").to_empty(device=first.weight.device)
-    converted.load_state_dict(state)
+    converted.load_state_dict(transform(state))
     remembered(model, converted, design)
     return converted.eval()
 

@@ -1,9 +1,27 @@
-"""What torch.nn does not have: a convolution padded as TensorFlow does it, and a few functions of a graph."""
+"""What torch does not have: networks that remember, a convolution padded as TensorFlow does it, a few functions of a graph."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
+
+
+class Network(fx.GraphModule):
+    """What `build` returns. torch's own modules of this kind forget their `meta` when they are pickled: this one does not."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        restore, arguments = super().__reduce__()
+        return _restored, (restore, arguments, type(self).__name__, self.meta)
+
+
+def _restored(restore: Callable[..., fx.GraphModule], arguments: tuple[Any, ...], name: str, meta: dict[str, Any]) -> Network:
+    plain = restore(*arguments)
+    network = Network(plain, plain.graph, name)
+    network.meta = meta
+    return network
 
 
 class SameConv2d(nn.Conv2d):

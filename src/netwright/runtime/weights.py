@@ -21,7 +21,7 @@ from netwright.preprocessing import Preprocessing
 from netwright.runtime.checkpoints import METADATA, Checkpoint, read_weights
 from netwright.runtime.conventions import adapted, convention
 from netwright.runtime.fetch import fetch
-from netwright.runtime.fitting import Fitted, classes_of, fitted, tensor_shapes
+from netwright.runtime.fitting import Fitted, classes_of, everything, fitted, tensor_shapes
 from netwright.runtime.naming import naming as naming_of
 from netwright.runtime.naming import recognised
 from netwright.zoo import name_of
@@ -49,15 +49,20 @@ class Weights:
         """What netwright wrote beside the tensors, empty in files of others."""
         return self.checkpoint.about
 
+    def told(self, design: Design) -> tuple[Preprocessing, tuple[str, ...] | None]:
+        """What a model of `design` is to carry: the names of the classes only if they are still its own."""
+        kept = self.classes is not None and len(self.classes) == design.fields().get("classes")
+        return self.preprocessing, self.classes if kept else None
+
     @property
     def digest(self) -> str:
         """The file's name and the start of its sha256: what tells these weights from others."""
         with self.checkpoint.path.open("rb") as file:
             return f"{self.checkpoint.path.name} ({hashlib.file_digest(file, 'sha256').hexdigest()[:16]})"
 
-    def fit(self, graph: Graph, channels: int) -> Fitted:
-        """The tensors for a graph of the design."""
-        return fitted(self.design, graph, trace(everything(self.design), channels=channels), self.checkpoint)
+    def fit(self, graph: Graph) -> Fitted:
+        """The tensors for a graph of the design, or of a part of it."""
+        return fitted(self.design, graph, self.checkpoint)
 
 
 def open_weights(design: Design, weights: str | os.PathLike[str]) -> Weights:
@@ -74,14 +79,6 @@ def open_weights(design: Design, weights: str | os.PathLike[str]) -> Weights:
     shown = fetched.preprocessing or _noted(about) or convention(design, source, fetched.path.name)
     classes = tuple(map(str, about["classes"])) if isinstance(about.get("classes"), list) else fetched.classes
     return Weights(design, checkpoint, source, shown, classes, classes_of(design, whole, checkpoint))
-
-
-def everything(design: Design) -> Design:
-    """The design with all that its family may have: classes, and auxiliary classifiers."""
-    fields = design.fields()
-    if fields.get("classes") == 0:
-        design = design.replace(classes=1000)
-    return design.replace(aux=True) if fields.get("aux") is False else design
 
 
 def _noted(about: Mapping[str, Any]) -> Preprocessing | None:

@@ -118,7 +118,7 @@ def load_network(design: Design, weights: str | os.PathLike[str]) -> Run:
     """
     opened = open_weights(design, weights)
     if opened.count is None:
-        opened.fit(trace(opened.design), 3)  # a file of another network is told as such
+        opened.fit(trace(opened.design))  # a file of another network is told as such
         raise NetwrightError(f"{weights} has no classifier: it gives features, no classes (use it to train from)")
     design = opened.design.replace(classes=opened.count) if "classes" in design.fields() else opened.design
     channels = int(opened.about.get("channels", 3))

@@ -8,7 +8,7 @@ from netwright.blocks import classify
 from netwright.graph import Count, Design, FeatureMap, Fraction, Size
 from netwright.graph.initial import UNIFORM, Initial, normal
 
-PAPER = Initial(conv=normal(0.01), linear=normal(0.01), head=normal(0.01), identity=False)  # Section 5 of the paper
+PAPER = Initial(conv=normal(0.01), linear=normal(0.01), head=normal(0.01), identity=False)  # both papers say so
 
 
 class AlexNet(Design):
@@ -44,7 +44,8 @@ class AlexNet2012(Design):
     initial: ClassVar[Initial] = PAPER
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        return x.section("features", paper_features, self.groups).section("classifier", alexnet_head, self.dropout, self.classes)
+        x = x.section("features", paper_features, self.groups)
+        return x.section("classifier", alexnet_head, self.dropout, self.classes, "bias-one")
 
 
 class ZFNet(Design):
@@ -54,7 +55,7 @@ class ZFNet(Design):
     classes: Size = 1000
     resolution: Count = 224
 
-    initial: ClassVar[Initial] = Initial(conv=normal(0.01), linear=normal(0.01), head=normal(0.01), identity=False)
+    initial: ClassVar[Initial] = PAPER
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
         return x.section("features", zfnet_features).section("classifier", alexnet_head, self.dropout, self.classes)
@@ -93,13 +94,13 @@ def zfnet_features(x: FeatureMap) -> FeatureMap:
     return x.max_pool(3, 2, name="pool5").adaptive_pool(6, name="avgpool")
 
 
-def alexnet_head(x: FeatureMap, dropout: float, classes: int) -> FeatureMap:
+def alexnet_head(x: FeatureMap, dropout: float, classes: int, role: str = "") -> FeatureMap:
     """Three linear layers: nearly all params of the network."""
     x = x.flatten().dropout(dropout, name="classifier.0")
-    x = x.linear("classifier.1", 4096, role="bias-one").relu("classifier.2")
+    x = x.linear("classifier.1", 4096, role=role).relu("classifier.2")
     if classes:
         x = x.dropout(dropout, name="classifier.3")
-    x = x.linear("classifier.4", 4096, role="bias-one").relu("classifier.5")
+    x = x.linear("classifier.4", 4096, role=role).relu("classifier.5")
     return classify(x, "classifier.6", classes)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from netwright.blocks import Inception, classify, unit
 from netwright.errors import DesignError
 from netwright.graph import Count, Design, FeatureMap, Fraction, Size
-from netwright.graph.initial import Initial, truncated
+from netwright.graph.initial import Draw, Initial, truncated
 from netwright.graph.layers import Scale
 from netwright.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
@@ -41,7 +39,11 @@ class GoogLeNet(Design):
     classes: Size = 1000
     resolution: Count = 224
 
-    initial: ClassVar[Initial] = Initial(conv=truncated(0.01), linear=truncated(0.01), head=truncated(0.01), identity=False)
+    @property
+    def initial(self) -> Initial:
+        """torchvision's for the released form; for the paper's, which says nothing, that of Caffe's replication."""
+        draw = Draw("uniform", "in", 1.0) if self.paper else truncated(0.01)
+        return Initial(conv=draw, linear=draw, head=draw, bias=0.2 if self.paper else 0.0, identity=False)
 
     def check(self) -> None:
         if self.aux and not self.classes:
