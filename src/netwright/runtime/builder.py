@@ -36,9 +36,9 @@ def build(
     """An ordinary torch module that computes `design` (or the network of that name in the zoo).
 
     Takes float tensors of (batch, channels, height, width) and returns (batch, classes). A block is
-    a child module and a layer a leaf, with the names of the family's public checkpoint, in
-    execution order; `.code` of each is readable. `image` matters for nothing but the check that the
-    design takes it.
+    a child module and a layer a leaf, with the names of the family's public checkpoint, in execution
+    order (parts of one container, such as `streams.0` and `streams.1`, stand together); `.code` of each
+    is readable. `image` matters for nothing but the check that the design takes it.
 
     `weights` is a file (.safetensors, .pth), a hub id (timm/resnet50.a1_in1k) or a torchvision name
     (IMAGENET1K_V1); whose names a file has is found out. A classifier for another number of classes starts

@@ -22,7 +22,7 @@ class WeightsNote(UserWarning):
 
 
 def tensor_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every parameter and buffer of the module that is built from a graph, in its order."""
+    """Name and shape of every parameter and buffer of the module that is built from a graph, in execution order."""
     shapes: dict[str, tuple[int, ...]] = {}
     for row in graph.rows():
         layer = row.layer
@@ -83,7 +83,7 @@ def fitted(design: Design, graph: Graph, checkpoint: Checkpoint) -> Fitted:
             has = f"is for {len(given[name])} classes, not {ours[name][0]}" if name in given else "is not in it"
             _note(f"{checkpoint.path.name}: the classifier {name.removesuffix('.weight')} {has}: it starts afresh")
     dropped = [name for name in auxiliary if name not in ours and names.of(name) in theirs]
-    if dropped:
+    if dropped and heads:  # who asks for a part of the network, or for its features, knows
         told = f"{len(dropped)} tensors of auxiliary classifiers are left out: they serve in training only"
         _note(f"{checkpoint.path.name}: {told}")
     return Fitted(names.source, found, fresh)

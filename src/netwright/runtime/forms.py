@@ -44,7 +44,9 @@ def convert(model: fx.GraphModule, design: Design) -> fx.GraphModule:
     if state.keys() != tensor_shapes(trace(old)).keys():
         raise NetwrightError(f"only a whole network can be converted: this is a part of {type(old).__name__} (outputs)")
     first = next(module for module in model.modules() if isinstance(module, torch.nn.Conv2d))
-    converted = build(design, channels=first.in_channels, device="meta").to_empty(device=first.weight.device)
+    converted = (
+        build(design, channels=first.in_channels, device="meta").to(first.weight.dtype).to_empty(device=first.weight.device)
+    )
     converted.load_state_dict(transform(state))
     remembered(model, converted, design)
     return converted.eval()
@@ -108,7 +110,7 @@ def _merged_repvgg(state: State) -> State:
         if block + "identity.weight" in state:
             identity, identity_bias = _normed(state, _identity(kernel), block + "identity")
             kernel, bias = kernel + identity, bias + identity_bias
-        made |= {block + "reparam_conv.weight": kernel.float(), block + "reparam_conv.bias": bias.float()}
+        made |= {block + "reparam_conv.weight": kernel, block + "reparam_conv.bias": bias}
     return made
 
 
@@ -122,7 +124,7 @@ def _merged_parnet(state: State) -> State:
         else:  # behind a 2x2 average pooling: a 2x2 kernel of quarters, on the lower right of the 3x3
             one, one_bias = _folded(state, block + "rbr_1x1.1.conv", block + "rbr_1x1.1.bn")
             one = F.pad(one.expand(*one.shape[:2], 2, 2) / 4, (1, 0, 1, 0))
-        made |= {block + "rbr_dense.weight": (kernel + one).float(), block + "rbr_dense.bias": (bias + one_bias).float()}
+        made |= {block + "rbr_dense.weight": kernel + one, block + "rbr_dense.bias": bias + one_bias}
     return made
 
 

@@ -50,7 +50,7 @@ class Naming:
 
 def namings(design: Design) -> list[Naming]:
     """The sources that have weights for a design's family; those whose names are netwright's own too come first."""
-    own = [Naming(source, _same) for source in (*_SHARED.get(type(design), ()), "netwright")]
+    own = [Naming(source, _same) for source in (*_shared(design), "netwright")]
     return own + [make(design) for make in _RENAMED.get(type(design), ())]
 
 
@@ -69,6 +69,13 @@ def recognised(design: Design, ours: Iterable[str], theirs: Iterable[str]) -> Na
     """The source that shares most names with a file; the first of those that share equally many."""
     found, ours = set(theirs), list(ours)
     return max(namings(design), key=lambda naming: sum(naming.of(name) in found for name in ours))
+
+
+def _shared(design: Design) -> tuple[str, ...]:
+    """The sources whose names the family has itself; ResNets with gates or deep stems are timm's alone."""
+    if isinstance(design, ResNet) and (design.deep_stem or getattr(design.block, "squeeze", None)):
+        return ("timm",)
+    return _SHARED.get(type(design), ())
 
 
 def _same(name: str) -> str:

@@ -152,6 +152,8 @@ def save_weights(
     preprocessing that the model carries, and `about` (plain values).
     """
     path = Path(path)
+    if any(value.is_meta for value in model.state_dict().values()):
+        raise NetwrightError("a model on the meta device has no weights to save: build it on another")
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     if naming != "netwright":
         names = naming_of(design_of(model), naming)
