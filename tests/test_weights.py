@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, fx, nn
@@ -613,11 +614,17 @@ def test_a_files_name_is_enough_for_torchvisions(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("file", "same", "eps"),
-    [("tf_efficientnet_b0_ns.safetensors", True, 1e-3), ("efficientnet_b0.safetensors", False, 1e-5)],
+    [
+        ("tf_efficientnet_b0_ns.safetensors", True, 1e-3),
+        ("tf_efficientnet_b0/model.safetensors", True, 1e-3),
+        ("efficientnet_b0.safetensors", False, 1e-5),
+        ("tf_efficientnet_b0/another.safetensors", False, 1e-5),  # a folder's name says nothing of it
+    ],
 )
 def test_a_port_from_tensorflow_is_padded_and_normed_as_there(file: str, same: bool, eps: float, tmp_path: Path) -> None:
     design = nw.zoo.EfficientNet(width=0.25, depth=0.1, classes=5)
-    nw.save_weights(trained(design), tmp_path / file)
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    save_file(trained(design).state_dict(), tmp_path / file)
     model = build(design, tmp_path / file)
     assert design_of(model) == design.replace(same=same, eps=eps)
     assert {module.eps for module in model.modules() if isinstance(module, nn.BatchNorm2d)} == {eps}
@@ -627,8 +634,110 @@ def test_a_port_from_tensorflow_is_padded_and_normed_as_there(file: str, same: b
 @pytest.mark.parametrize(("number", "eps"), [(0, 1e-5), (4, 1e-5), (5, 1e-3), (6, 1e-3), (7, 1e-3)])
 def test_torchvisions_largest_efficientnets_have_another_eps(number: int, eps: float) -> None:
     design = nw.network(f"efficientnet_b{number}", classes=10)
-    assert adapted(design, "torchvision", "IMAGENET1K_V1") == design.replace(eps=eps)
-    assert adapted(design, "timm", "timm/efficientnet_b5") == design
+    assert adapted(design, "torchvision", "IMAGENET1K_V1", {}) == design.replace(eps=eps)
+    assert adapted(design, "timm", "timm/efficientnet_b5", {}) == design
+
+
+def test_what_weights_set_is_noted_beside_them(tmp_path: Path) -> None:
+    """Saved by netwright under any name they give the same outputs again."""
+    design = nw.zoo.EfficientNet(width=0.25, depth=0.1, classes=5)
+    save_file(trained(design).state_dict(), tmp_path / "tf_efficientnet_b0.safetensors")
+    model = build(design, tmp_path / "tf_efficientnet_b0.safetensors")
+    nw.save_weights(model, tmp_path / "mine.safetensors")
+    again = build(design, tmp_path / "mine.safetensors")
+    picture = torch.randn(1, 3, 33, 33, generator=torch.Generator().manual_seed(0))
+    assert design_of(again) == design_of(model)
+    assert torch.equal(again(picture), model(picture))
+
+
+def test_transform_input_is_not_done_twice(tmp_path: Path) -> None:
+    for name in ("googlenet", "inception_v3"):
+        plain, inside = nw.network(name, classes=3), nw.network(name, classes=3, transform_input=True)
+        assert convention(plain, "torchvision", "x.pth").mean == (0.5, 0.5, 0.5)
+        assert convention(inside, "torchvision", "x.pth").mean == IMAGENET["mean"]
+    assert convention(nw.network("googlenet"), "torchvision", "googlenet-1378be20.pth").mean == (0.5, 0.5, 0.5)
+    transformed = nw.network("googlenet", transform_input=True)
+    assert convention(transformed, "torchvision", "googlenet-1378be20.pth").mean == IMAGENET["mean"]
+
+
+def test_a_grey_network_is_shown_grey_pictures(file: Path, tmp_path: Path) -> None:
+    """Folded, saved, and used from the command line."""
+    nw.save_weights(build(TINY, file, channels=1), tmp_path / "grey.safetensors")
+    (tmp_path / "net.json").write_text(nw.to_json(TINY))
+    Image.fromarray(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)).save(tmp_path / "grey.png")
+    words = [str(tmp_path / "net.json"), str(tmp_path / "grey.png"), "--weights", str(tmp_path / "grey.safetensors")]
+    assert main(["predict", *words, "--json"]) == 0
+    assert open_weights(TINY, tmp_path / "grey.safetensors").preprocessing.mean == pytest.approx([sum(IMAGENET["mean"]) / 3])
+    nw.save_weights(build(TINY, file, channels=4), tmp_path / "four.safetensors")
+    assert main(["predict", *words[:3], str(tmp_path / "four.safetensors")]) == 2
+
+
+@pytest.mark.parametrize("box", ["state_dict_ema", "model_ema", "ema"])
+def test_averaged_weights_come_first(box: str, state: State, tmp_path: Path) -> None:
+    """As timm's loader takes them; torch's AveragedModel and compiled data parallel models name them oddly."""
+    worse = {name: torch.zeros_like(value) for name, value in state.items()}
+    average = {"n_averaged": torch.tensor(3)} | {f"module.{name}": value for name, value in state.items()}
+    torch.save({"state_dict": worse, "model": worse, box: average}, tmp_path / "run.pth")
+    assert differing(build(TINY, tmp_path / "run.pth"), state) == []
+    torch.save({f"_orig_mod.module.{name}": value for name, value in state.items()}, tmp_path / "compiled.pth")
+    assert differing(build(TINY, tmp_path / "compiled.pth"), state) == []
+
+
+def test_sparse_tensors_are_refused(state: State, tmp_path: Path) -> None:
+    torch.save(state | {"fc.weight": state["fc.weight"].to_sparse()}, tmp_path / "sparse.pth")
+    with pytest.raises(NetwrightError, match=r"fc\.weight is sparse or quantized"):
+        build(TINY, tmp_path / "sparse.pth")
+
+
+def test_a_stride_in_another_place_is_noted(tmp_path: Path) -> None:
+    """Equal names and shapes, but another function."""
+    design = ResNet((1, 1), Bottleneck(stride_first=True), width=8, classes=6)
+    save_file(trained(design).state_dict(), tmp_path / "public.safetensors")
+    with pytest.warns(WeightsNote, match="stride in the 3x3"):
+        build(design, tmp_path / "public.safetensors")
+    nw.save_weights(build(design, seed=0), tmp_path / "own.safetensors")
+    build(design, tmp_path / "own.safetensors")
+
+
+def test_torchvisions_names_are_those_of_the_network_that_is_built() -> None:
+    with pytest.raises(NetwrightError, match="weights of resnet50, not of resnet18"):
+        open_weights(nw.network("resnet18"), "ResNet50_Weights.IMAGENET1K_V2")
+    with pytest.raises(NetwrightError, match="torchvision has no weights of 'regnetx_004 of the paper'"):
+        open_weights(nw.network("regnetx_004"), "DEFAULT")
+
+
+def test_auxiliary_classifiers_train_and_are_left_out_of_the_run(photos: Path, tmp_path: Path) -> None:
+    design = nw.network("googlenet", aux=True, classes=3)
+    run = nw.train(design, photos, image=64, recipe=nw.Recipe(epochs=1, batch=18), out=tmp_path / "run")
+    assert design_of(run.model) == design.replace(aux=False) == run.design
+    assert [name for name in run.model.state_dict() if "aux" in name] == []
+    nw.save_weights(nw.build(design, seed=0), tmp_path / "aux.safetensors")
+    (tmp_path / "net.json").write_text(nw.to_json(design))
+    picture = next((photos / "red").glob("*.jpg"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # the note that they are left out: the command line prints it
+        assert main(["predict", str(tmp_path / "net.json"), str(picture), "--weights", str(tmp_path / "aux.safetensors")]) == 0
+
+
+def test_weights_that_do_not_fit_are_told_before_pictures_are_read(file: Path, photos: Path, tmp_path: Path) -> None:
+    next((photos / "red").glob("*.jpg")).write_bytes(b"broken")  # would be told if it were read
+    with pytest.raises(NetwrightError, match="does not fit the network"):
+        nw.train(nw.network("resnet18"), photos, weights=file, image=64, out=tmp_path / "run")
+    with pytest.raises(NetwrightError, match="does not fit the network"):
+        nw.build("resnet18", weights=file, device="meta")
+
+
+def test_an_export_never_takes_the_weights_place(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "net.json").write_text(nw.to_json(TINY))
+    before = file.read_bytes()
+    assert main(["export", str(tmp_path / "net.json"), "--weights", str(file), "-o", str(file)]) == 2
+    assert file.read_bytes() == before
+
+
+def test_classes_are_a_word_of_build_too(file: Path) -> None:
+    assert nw.build("resnet18", classes=0, seed=0)(torch.zeros(1, 3, 64, 64)).shape == (1, 512)
+    with pytest.warns(WeightsNote, match="is for 6 classes, not 4"):
+        assert nw.build(TINY, 64, classes=4, weights=file).get_parameter("fc.weight").shape[0] == 4
 
 
 # ---------------------------------------------------------------- what a model carries

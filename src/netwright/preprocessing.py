@@ -36,6 +36,13 @@ class Preprocessing(Value):
         if len(self.mean) != len(self.std):
             raise DesignError(f"Preprocessing: {len(self.mean)} means but {len(self.std)} deviations, expected one per channel")
 
+    def of_channels(self, channels: int) -> Preprocessing:
+        """The same for pictures of another number of channels: each has the average of the means and deviations."""
+        if len(self.mean) == channels:
+            return self
+        mean, std = (sum(values) / len(values) for values in (self.mean, self.std))
+        return self.replace(mean=(mean,) * channels, std=(std,) * channels)
+
     def at(self, image: int) -> Preprocessing:
         """The same for another image size: the crop keeps its share of the picture."""
         return self if image == self.image else self.replace(image=image, resize=round(self.resize * image / self.image))

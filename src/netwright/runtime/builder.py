@@ -28,6 +28,7 @@ def build(
     image: int | Pair | None = None,
     *,
     channels: int = 3,
+    classes: int | None = None,
     weights: str | os.PathLike[str] | Weights | None = None,
     outputs: str | Sequence[str] = (),
     seed: int | None = None,
@@ -38,7 +39,8 @@ def build(
     Takes float tensors of (batch, channels, height, width) and returns (batch, classes). A block is
     a child module and a layer a leaf, with the names of the family's public checkpoint, in execution
     order (parts of one container, such as `streams.0` and `streams.1`, stand together); `.code` of each
-    is readable. `image` matters for nothing but the check that the design takes it.
+    is readable. `image` matters for nothing but the check that the design takes it. `classes` replaces the
+    design's; for 0 the model returns the pooled features.
 
     `weights` is a file (.safetensors, .pth), a hub id (timm/resnet50.a1_in1k) or a torchvision name
     (IMAGENET1K_V1); whose names a file has is found out. A classifier for another number of classes starts
@@ -54,6 +56,10 @@ def build(
     [(1, 128, 8, 8), (1, 512, 2, 2)]
     """
     design = network(design) if isinstance(design, str) else design
+    if classes is not None:
+        if not isinstance(design, Design):
+            raise DesignError("classes are a field of a design: a function has none")
+        design = design.replace(classes=classes)
     if weights is not None:
         if not isinstance(design, Design):
             raise DesignError("weights are loaded into a design, not into a function: wrap it in a Design")
@@ -63,11 +69,11 @@ def build(
     name = "".join(c for c in getattr(type(design), "__name__", "") if c.isidentifier()) or "Network"
     model = _module(graph, name, {}, Network)
     if isinstance(design, Design):
-        remember(model, design, *weights.told(design) if weights is not None else ())
+        remember(model, design, channels, *weights.carried_by(design, channels) if weights is not None else ())
+    given = weights.fit(graph).state if weights is not None else {}
     device = torch.device(device)
     if device.type != "meta":
         model.to_empty(device=device)
-        given = weights.fit(graph).state if weights is not None else {}
         initialize(model, graph, getattr(design, "initial", Initial()), seed, given)
         model.load_state_dict(given, strict=False)
     return model

@@ -17,8 +17,10 @@ from torch import Tensor
 from netwright.errors import NetwrightError
 
 METADATA = "netwright"  # the key of our metadata in a safetensors file: one, as their order is not fixed
-_BOXES = ("state_dict", "model", "state_dict_ema", "model_ema", "model_state", "net")  # where training scripts put weights
-_PREFIXES = ("module.", "_orig_mod.", "model.")  # of data parallel, compiled and wrapped models
+# where training scripts put weights; averaged ones, which are the better, come first
+_BOXES = ("state_dict_ema", "model_ema", "ema", "state_dict", "model", "model_state", "net")
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "backbone.")  # of data parallel, compiled and wrapped models
+_AVERAGES = "n_averaged"  # torch's AveragedModel counts
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ def read_weights(path: Path) -> Checkpoint:
     if not path.is_file():
         raise NetwrightError(f"there is no weights file {path}")
     state, about = _read_safetensors(path) if path.suffix == ".safetensors" else (_read_pickle(path), {})
-    for prefix in _PREFIXES:
-        if state and all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): value for name, value in state.items()}
+    state = {name: value for name, value in state.items() if name != _AVERAGES}
+    while prefix := next((prefix for prefix in _PREFIXES if state and all(name.startswith(prefix) for name in state)), ""):
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
     return Checkpoint(path, state, about)
 
 
@@ -80,4 +82,8 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             loaded = loaded[box]
     if not isinstance(loaded, Mapping) or not any(isinstance(value, Tensor) for value in loaded.values()):
         raise NetwrightError(f"{path} holds no weights: expected a dictionary of tensors, as state_dict() gives it")
-    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+    state = {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+    odd = [name for name, value in state.items() if value.layout != torch.strided or value.is_quantized]
+    if odd:
+        raise NetwrightError(f"{path}: {odd[0]} is sparse or quantized, expected plain tensors")
+    return state

@@ -16,7 +16,7 @@ from netwright.graph import Design, Graph, trace
 from netwright.graph import layers as L
 from netwright.runtime.builder import build
 from netwright.runtime.fitting import tensor_shapes
-from netwright.runtime.weights import design_of, remembered
+from netwright.runtime.weights import channels_of, design_of, remembered
 from netwright.zoo import ParNet, RepVGG, ResNet
 
 State = dict[str, Tensor]
@@ -43,10 +43,8 @@ def convert(model: fx.GraphModule, design: Design) -> fx.GraphModule:
     transform = _transform(old, design)
     if state.keys() != tensor_shapes(trace(old)).keys():
         raise NetwrightError(f"only a whole network can be converted: this is a part of {type(old).__name__} (outputs)")
-    first = next(module for module in model.modules() if isinstance(module, torch.nn.Conv2d))
-    converted = (
-        build(design, channels=first.in_channels, device="meta").to(first.weight.dtype).to_empty(device=first.weight.device)
-    )
+    like = next(model.parameters())
+    converted = build(design, channels=channels_of(model), device="meta").to(like.dtype).to_empty(device=like.device)
     converted.load_state_dict(transform(state))
     remembered(model, converted, design)
     return converted.eval()
@@ -181,8 +179,8 @@ def grow(model: fx.GraphModule, design: Design, seed: int | None = None) -> fx.G
     True
     """
     old = design_of(model)
-    first = next(module for module in model.modules() if isinstance(module, torch.nn.Conv2d))
-    graphs = [trace(made, channels=first.in_channels) for made in (old, design)]
+    channels, device = channels_of(model), next(model.parameters()).device
+    graphs = [trace(made, channels=channels) for made in (old, design)]
     state = model.state_dict()
     given: State = {}
     shapes = tensor_shapes(graphs[1])
@@ -193,7 +191,7 @@ def grow(model: fx.GraphModule, design: Design, seed: int | None = None) -> fx.G
             given |= taken
     if not given:
         raise NetwrightError(f"no layer of {type(old).__name__} fits {type(design).__name__}: nothing to start from")
-    grown = build(design, channels=first.in_channels, seed=seed, device=first.weight.device)
+    grown = build(design, channels=channels, seed=seed, device=device)
     grown.load_state_dict(given, strict=False)
     remembered(model, grown, design)
     return grown

@@ -76,7 +76,12 @@ def published(weights: str, name: str = "") -> Published | None:
             raise NetwrightError(f"{weights} alone does not say of which network: write torchvision/resnet50.{weights}")
         return _find(name, weights)
     match = _QUALIFIED.fullmatch(weights)
-    return _find(match["network"] or match["named"], match["label"] or match["member"] or "") if match else None
+    if not match:
+        return None
+    found = _find(match["network"] or match["named"], match["label"] or match["member"] or "")
+    if name and _spelling(name) != _spelling(found.network):
+        raise NetwrightError(f"{weights} are weights of {found.network}, not of {name}")
+    return found
 
 
 def _find(network: str, label: str) -> Published:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,12 @@ from netwright.files import writing
 from netwright.graph import Design, Graph, trace
 from netwright.preprocessing import Preprocessing
 from netwright.runtime.checkpoints import METADATA, Checkpoint, read_weights
-from netwright.runtime.conventions import adapted, convention
+from netwright.runtime.conventions import adapted, as_transformed, convention, to_note
 from netwright.runtime.fetch import fetch
-from netwright.runtime.fitting import Fitted, classes_of, everything, fitted, tensor_shapes
+from netwright.runtime.fitting import Fitted, WeightsNote, classes_of, everything, fitted, tensor_shapes
 from netwright.runtime.naming import naming as naming_of
 from netwright.runtime.naming import recognised
-from netwright.zoo import name_of
+from netwright.zoo import RegNet, ResNet, name_of, network, networks
 
 _META = "netwright"  # what a built model carries in its `meta`
 
@@ -49,10 +50,10 @@ class Weights:
         """What netwright wrote beside the tensors, empty in files of others."""
         return self.checkpoint.about
 
-    def told(self, design: Design) -> tuple[Preprocessing, tuple[str, ...] | None]:
+    def carried_by(self, design: Design, channels: int) -> tuple[Preprocessing, tuple[str, ...] | None]:
         """What a model of `design` is to carry: the names of the classes only if they are still its own."""
         kept = self.classes is not None and len(self.classes) == design.fields().get("classes")
-        return self.preprocessing, self.classes if kept else None
+        return self.preprocessing.of_channels(channels), self.classes if kept else None
 
     @property
     def digest(self) -> str:
@@ -70,15 +71,32 @@ def open_weights(design: Design, weights: str | os.PathLike[str]) -> Weights:
 
     Raises NetwrightError for what leads nowhere or cannot be read, FailedError where the network or the disk fails.
     """
-    fetched = fetch(weights, name_of(design) or "")
+    fetched = fetch(weights, _public_name(design))
     checkpoint = read_weights(fetched.path)
     about = checkpoint.about
     whole = trace(everything(design))
     source = recognised(design, tensor_shapes(whole), checkpoint.state).source
-    design = adapted(design, source, os.fspath(weights))
-    shown = fetched.preprocessing or _noted(about) or convention(design, source, fetched.path.name)
+    noted = about.get("fields")
+    design = adapted(design, source, os.fspath(weights), noted if isinstance(noted, dict) else {})
+    told = as_transformed(fetched.preprocessing, design) if fetched.preprocessing else None
+    shown = _noted(about) or told or convention(design, source, fetched.path.name)
+    if isinstance(design, ResNet) and getattr(design.block, "stride_first", False) and not about:
+        warnings.warn(
+            f"{fetched.path.name}: public weights stride in the 3x3, this design in the first 1x1", WeightsNote, stacklevel=3
+        )
     classes = tuple(map(str, about["classes"])) if isinstance(about.get("classes"), list) else fetched.classes
     return Weights(design, checkpoint, source, shown, classes, classes_of(design, whole, checkpoint))
+
+
+def _public_name(design: Design) -> str:
+    """What torchvision calls a design, for its weights' names; its RegNets are not all the paper's."""
+    if isinstance(design, RegNet):
+        for name in networks("regnet_?_*"):
+            other = network(name)
+            if isinstance(other, RegNet) and (other.stages(), other.squeeze) == (design.stages(), design.squeeze):
+                return name
+        return f"{name_of(design) or 'RegNet'} of the paper"
+    return name_of(design) or ""
 
 
 def _noted(about: Mapping[str, Any]) -> Preprocessing | None:
@@ -97,10 +115,21 @@ def _noted(about: Mapping[str, Any]) -> Preprocessing | None:
 
 
 def remember(
-    model: fx.GraphModule, design: Design, shown: Preprocessing | None = None, classes: tuple[str, ...] | None = None
+    model: fx.GraphModule,
+    design: Design,
+    channels: int,
+    shown: Preprocessing | None = None,
+    classes: tuple[str, ...] | None = None,
 ) -> None:
     """Let a model carry its design, and how pictures are shown to it; copies and pickles of it keep them."""
-    model.meta[_META] = {"design": design, "preprocessing": shown, "classes": classes}
+    model.meta[_META] = {"design": design, "channels": channels, "preprocessing": shown, "classes": classes}
+
+
+def channels_of(model: fx.GraphModule) -> int:
+    """Of the pictures that a model takes."""
+    design_of(model)
+    channels: int = model.meta[_META]["channels"]
+    return channels
 
 
 def remembered(model: fx.GraphModule, other: fx.GraphModule, design: Design) -> None:
@@ -111,11 +140,11 @@ def remembered(model: fx.GraphModule, other: fx.GraphModule, design: Design) -> 
 def noted_by(model: nn.Module) -> dict[str, Any]:
     """What a model carries, as plain values to be written beside its weights."""
     carried = getattr(model, "meta", {}).get(_META, {})
-    shown, classes = carried.get("preprocessing"), carried.get("classes")
-    if shown is None:
+    if not carried:
         return {}
-    first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
-    return {"channels": first.in_channels, **shown.fields()} | ({"classes": list(classes)} if classes else {})
+    shown, classes, fields = carried["preprocessing"], carried["classes"], to_note(carried["design"])
+    noted = {"channels": carried["channels"]} | (shown.fields() if shown else {})
+    return noted | ({"classes": list(classes)} if classes else {}) | ({"fields": fields} if fields else {})
 
 
 def design_of(model: nn.Module) -> Design:

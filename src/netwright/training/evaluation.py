@@ -68,6 +68,8 @@ def evaluate_model(model: nn.Module, pictures: Pictures, normalize: Normalize, b
     parts = []
     for start in range(0, len(pictures), batch):
         x = normalize(to_batch(pictures.pixels[start : start + batch]).to(device))
-        parts.append(model(x).float().softmax(1).cpu())
+        made = model(x)
+        logits = made[0] if isinstance(made, tuple) else made  # auxiliary classifiers serve in training only
+        parts.append(logits.float().softmax(1).cpu())
     model.train(was_training)
     return Evaluation(torch.cat(parts), torch.from_numpy(pictures.labels))

@@ -35,6 +35,7 @@ class Epoch:
     seconds: float
 
 
+AUXILIARY = 0.3  # weight of the loss of an auxiliary classifier (arXiv:1409.4842, Section 5)
 Watch = Callable[[int, int, Epoch | None], None]  # batches done, of how many in all, and an epoch that ended
 
 
@@ -168,8 +169,11 @@ def _step(
     batch = augment(batch, task.image, recipe.crop_area, task.mirror, generator)
     batch = batch.contiguous(memory_format=task.layout)
     labels = torch.from_numpy(task.train.labels[chosen.numpy()]).to(device)
-    logits = model(batch)
+    made = model(batch)
+    logits, *auxiliary = made if isinstance(made, tuple) else (made,)
     loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    for other in auxiliary:
+        loss = loss + AUXILIARY * F.cross_entropy(other, labels, label_smoothing=recipe.label_smoothing)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)

@@ -53,10 +53,8 @@ class Plan:
         """The mean and deviation that the weights were trained with, else those of the training pictures."""
         if self.weights is None:
             return Normalize.of(pictures.pixels)
-        shown, channels = self.weights.preprocessing, self.source.channels
-        if len(shown.mean) == channels:
-            return Normalize(shown.mean, shown.std)
-        return Normalize((float(np.mean(shown.mean)),) * channels, (float(np.mean(shown.std)),) * channels)
+        shown = self.weights.preprocessing.of_channels(self.source.channels)
+        return Normalize(shown.mean, shown.std)
 
     def described(self) -> dict[str, Any]:
         """What `result.json` says of the data."""

@@ -120,11 +120,16 @@ def load_network(design: Design, weights: str | os.PathLike[str]) -> Run:
     if opened.count is None:
         opened.fit(trace(opened.design))  # a file of another network is told as such
         raise NetwrightError(f"{weights} has no classifier: it gives features, no classes (use it to train from)")
-    design = opened.design.replace(classes=opened.count) if "classes" in design.fields() else opened.design
+    design, fields = opened.design, opened.design.fields()
+    design = design.replace(classes=opened.count) if "classes" in fields else design
+    design = design.replace(aux=False) if fields.get("aux") else design  # they serve in training only
     channels = int(opened.about.get("channels", 3))
+    if channels not in (1, 3):
+        raise NetwrightError(f"{weights} is for pictures of {channels} channels: netwright reads grey and colour ones")
     model = build(design, opened.preprocessing.image, channels=channels, weights=replace(opened, design=design), seed=0)
     classes = named(opened.classes, opened.count)
-    return Run(design, model.eval(), classes, channels, opened.preprocessing, opened.about.get("trained_on", {}))
+    shown = opened.preprocessing.of_channels(channels)
+    return Run(design, model.eval(), classes, channels, shown, opened.about.get("trained_on", {}))
 
 
 def export(run: Run | str | os.PathLike[str], path: str | os.PathLike[str]) -> float:
@@ -135,6 +140,8 @@ def export(run: Run | str | os.PathLike[str], path: str | os.PathLike[str]) -> f
 
     >>> nw.export("photos-30M", "photos.onnx")   # doctest: +SKIP
     """
+    if Path(path).suffix != ".onnx":
+        raise NetwrightError(f"{path} is no name for an ONNX file: let it end with .onnx")
     run = run if isinstance(run, Run) else load(run)
     noise = torch.rand(4, run.channels, run.image, run.image, generator=torch.Generator().manual_seed(0))
     return export_onnx(run.model, Path(path), run.normalize(noise).contiguous(), run.about)

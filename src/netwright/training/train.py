@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import torch
 
 from netwright.files import Output, kept_or_temporary
-from netwright.graph import Design, own_image, to_json
+from netwright.graph import Design, own_image, to_json, trace
 from netwright.preprocessing import whole
 from netwright.progress import Progress, Step
 from netwright.report.pages import run_page
 from netwright.runtime import build
+from netwright.runtime.fitting import WeightsNote
 from netwright.runtime.weights import open_weights, remember
 from netwright.training.augment import stored_side
 from netwright.training.evaluation import evaluate_model
@@ -50,6 +52,10 @@ def train(
     default = opened.preprocessing.image if opened is not None else own_image(design)
     plan = replace(Plan.of(open_for(data, out, progress), image, seed, default=default), weights=opened)
     design = plan.fitted(design)
+    if opened is not None:  # what does not fit is told before the pictures are read; notes come when they are loaded
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", WeightsNote)
+            replace(opened, design=design).fit(trace(design, plan.image, plan.source.channels))
     with kept_or_temporary(out) as folder:
         _train(Output(folder), design, plan, recipe, progress)
         run = load(folder)
@@ -85,9 +91,13 @@ def trained(
     with progress.bar(title) as step:
         curve = fit(model, task, recipe, seed=plan.seed, checkpoint=checkpoint, watch=watching(step))
     model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    if design.fields().get("aux"):  # they have served
+        design, trained_with = design.replace(aux=False), model.state_dict()
+        model = build(design, plan.image, channels=plan.source.channels, seed=plan.seed).eval()
+        model.load_state_dict({name: trained_with[name] for name in model.state_dict()})
     source = plan.source
     shown = whole(plan.image).replace(mean=task.normalize.mean, std=task.normalize.std)
-    remember(model, design, shown, source.classes)
+    remember(model, design, source.channels, shown, source.classes)
     return Run(design, model, source.classes, source.channels, shown, plan.trained_on), curve
 
 
