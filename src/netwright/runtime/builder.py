@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import keyword
 import operator
 import os
@@ -67,7 +68,10 @@ def build(
         design = weights.design
     graph = trace(design, image, channels, (outputs,) if isinstance(outputs, str) else tuple(outputs))
     name = "".join(c for c in getattr(type(design), "__name__", "") if c.isidentifier()) or "Network"
-    model = _module(graph, name, {}, Network)
+    programs: dict[int, fx.Graph] = {}
+    model = _module(graph, name, programs, Network)
+    for program in programs.values():
+        del program.python_code  # what its owner changes from now on is written anew
     if isinstance(design, Design):
         remember(model, design, channels, *weights.carried_by(design, channels) if weights is not None else ())
     given = weights.fit(graph).state if weights is not None else {}
@@ -84,7 +88,8 @@ def _module(graph: Graph, name: str, made: dict[int, fx.Graph], kind: type[fx.Gr
     root = nn.Module()
     _add_leaves(root, graph)
     if id(graph) not in made:
-        made[id(graph)] = _program(graph)
+        made[id(graph)] = program = _program(graph)
+        program.python_code = functools.cache(program.python_code)  # type: ignore[assignment, method-assign]  # once for all uses
     module = kind(root, made[id(graph)], name)
     for node in graph.nodes:  # after it: a GraphModule compiles the children that it is given once more
         if isinstance(node.layer, Graph):
