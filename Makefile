@@ -3,14 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
+PEERS = $(VENV)/peers
 
-.PHONY: help setup demo test test-slow check format bench clean
+.PHONY: help setup demo test test-slow check compat format bench clean
 
 help:
 	@echo "make demo       design a network for the embedded digits under 1 M macs (under 3 minutes after set-up)"
 	@echo "make test       all tests but the slow ones"
 	@echo "make test-slow  the slow ones: torch.compile, torch.export, Imagenette end to end"
 	@echo "make check      what CI runs: format, lint, types, all tests with warnings as errors"
+	@echo "make compat     timm and torchvision beside netwright: weights, names and counts of every network (25 minutes)"
 	@echo "make bench      the benchmarks, printed as tables"
 
 setup: $(READY)
@@ -35,6 +37,14 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+compat: $(PEERS)/ready
+	PYTHONPATH=$(PEERS) $(BIN)/python -m pytest tests/compat
+
+$(PEERS)/ready: $(READY)
+	rm -rf $(PEERS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps --target $(PEERS) timm torchvision
+	@touch $@
 
 format: $(READY)
 	$(BIN)/ruff format .
