@@ -68,7 +68,7 @@ def build(
         design = weights.design
     graph = trace(design, image, channels, (outputs,) if isinstance(outputs, str) else tuple(outputs))
     name = "".join(c for c in getattr(type(design), "__name__", "") if c.isidentifier()) or "Network"
-    programs: dict[int, fx.Graph] = {}
+    programs: dict[Any, fx.Graph] = {}
     model = _module(graph, name, programs, Network)
     for program in programs.values():
         del program.python_code  # what its owner changes from now on is written anew
@@ -83,14 +83,16 @@ def build(
     return model
 
 
-def _module(graph: Graph, name: str, made: dict[int, fx.Graph], kind: type[fx.GraphModule] = fx.GraphModule) -> fx.GraphModule:
-    """One module per use of a block: bodies are shared, weights are not."""
+def _module(graph: Graph, name: str, made: dict[Any, fx.Graph], kind: type[fx.GraphModule] = fx.GraphModule) -> fx.GraphModule:
+    """One module per use of a block: programs are shared, also by blocks that differ in their sizes only, weights are not."""
     root = nn.Module()
     _add_leaves(root, graph)
-    if id(graph) not in made:
-        made[id(graph)] = program = _program(graph)
+    said = [(node.name, node.inputs, node.layer if type(node.layer) in _FUNCTIONS else None) for node in graph.nodes]
+    key = (graph.inputs, graph.outputs, *said)
+    if key not in made:
+        made[key] = program = _program(graph)
         program.python_code = functools.cache(program.python_code)  # type: ignore[assignment, method-assign]  # once for all uses
-    module = kind(root, made[id(graph)], name)
+    module = kind(root, made[key], name)
     for node in graph.nodes:  # after it: a GraphModule compiles the children that it is given once more
         if isinstance(node.layer, Graph):
             module.set_submodule(node.name, _module(node.layer, "Block", made), strict=True)
