@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from netwright.errors import NetwrightError, did_you_mean
-from netwright.graph import Design
+from netwright.graph import Design, trace
+from netwright.graph.layers import Conv
 from netwright.zoo import (
     VGG,
     AlexNet,
@@ -167,12 +168,8 @@ def _torchvision_regnet(design: Design) -> Naming:
 def _gluon_squeezenet(design: Design) -> Naming:
     """MXNet's model zoo numbers all convolutions: the first, three of each fire module, the classifier."""
     assert isinstance(design, SqueezeNet)
-    pools = (2, 6, 11) if design.version == "1.0" else (2, 5, 8)  # places among `features`
-    fires = [place for place in range(2, 13) if place not in pools]
-    numbers = {"features.0": 0, "classifier.1": 25}
-    for i, place in enumerate(fires):
-        for j, layer in enumerate(("squeeze", "expand1x1", "expand3x3")):
-            numbers[f"features.{place}.{layer}"] = 1 + 3 * i + j
+    rows = trace(design.replace(classes=design.classes or 1)).rows()
+    numbers = {name: i for i, name in enumerate(row.name for row in rows if isinstance(row.layer, Conv))}
     return Naming("gluon", lambda name: f"squeezenet0_conv{numbers[name]}", joint="_")
 
 
