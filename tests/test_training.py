@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
@@ -112,6 +112,7 @@ def test_the_learning_rate_by_hand() -> None:
     assert learning_rate(recipe.replace(warmup_epochs=8), 2.5) == pytest.approx(0.1)  # at most a quarter is warm-up
 
 
+@example(n=4, classes=2, seed=1)  # all right: rounding once left the accuracy outside its interval
 @given(st.integers(1, 40), st.integers(2, 12), st.integers(0, 2**31))
 def test_an_evaluation_is_scikit_learns(n: int, classes: int, seed: int) -> None:
     source = np.random.default_rng(seed)

@@ -41,7 +41,8 @@ class Evaluation:
         """95 % confidence interval of the accuracy (Wilson 1927)."""
         n, z, p = len(self.labels), 1.959964, self.accuracy
         centre, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return max(0.0, (centre - spread) / (1 + z * z / n)), min(1.0, (centre + spread) / (1 + z * z / n))
+        low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+        return max(0.0, min(low, p)), min(1.0, max(high, p))  # rounding must not leave an accuracy of 0 or 1 outside
 
     @property
     def loss(self) -> float:
