@@ -36,7 +36,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --hypothesis-profile=ci # the same examples every time; `make test` looks for new ones
 
 compat: $(PEERS)/ready
 	PYTHONPATH=$(PEERS) $(BIN)/python -m pytest tests/compat

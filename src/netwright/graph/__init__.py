@@ -1,6 +1,7 @@
 """The core: layers, the feature map, the memoised trace and the graph. Imports no torch."""
 
-from netwright.graph.graph import Graph, Node, Row
+from netwright.graph.flat import Flat, Row
+from netwright.graph.graph import Graph, Node
 from netwright.graph.layers import Counts, Layer, Shape
 from netwright.graph.tracing import DEFAULT_IMAGE, FeatureMap, concat, own_image, smallest_image, trace
 from netwright.graph.values import Count, Design, Fraction, Positive, Size, Value, from_json, to_json
@@ -11,6 +12,7 @@ __all__ = [
     "Counts",
     "Design",
     "FeatureMap",
+    "Flat",
     "Fraction",
     "Graph",
     "Layer",

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from netwright.errors import DesignError
+from netwright.graph.flat import Flat, Row, flatten
 from netwright.graph.layers import Counts, Item, Layer, Shape
 
 # A tape is one flat list: name, layer, input, shape, counts of the first node, then of the second, ... An
@@ -35,38 +36,24 @@ class Node(NamedTuple):
     automatic: bool = False  # the name was not given, but made from the kind
 
 
-class Row(NamedTuple):
-    """One layer under its full name; `stage` and `block` are the outermost and innermost group around it."""
-
-    name: str
-    stage: str
-    block: str
-    layer: Layer
-    shape: Shape
-
-    @property
-    def counts(self) -> Counts:
-        """Params, macs and acts of this layer for one image."""
-        return self.layer.counts(self.shape) or (0, 0, 0)
-
-
 class Graph:
     """What a design wrote when it was called on a shape. Every block in it is a graph too.
 
     Holds only what its outputs reach. Immutable, and shared: equal blocks are one object.
     """
 
-    __slots__ = ("_layers", "_marked", "_names", "_outputs", "_read", "_reads", "_shapes", "inputs", "totals")
+    __slots__ = ("_names", "_outputs", "_read", "_tape", "inputs", "shapes", "totals")
 
     def __init__(self, tape: Tape, inputs: int, outputs: tuple[int, ...]) -> None:
-        self._marked, self._layers, self._reads, self._shapes, costs = [tuple(tape[i::FIELDS]) for i in range(FIELDS)]
-        self._names, sectioned = resolve_names(self._marked)
+        self._names, sectioned = resolve_names(tuple(tape[::FIELDS]))
+        self._tape = tape
         self._outputs = outputs
         self._read: tuple[tuple[Node, ...], tuple[int, ...]] | None = None
         self.inputs = inputs
+        self.shapes: tuple[Shape, ...] = tuple([tape[FIELDS * i + 3] for i in outputs])  # of the outputs
         params = macs = acts = 0
-        for counts in costs:
-            if counts is not None:
+        for counts in tape[4::FIELDS]:
+            if counts:
                 params += counts[0]
                 macs += counts[1]
                 acts += counts[2]
@@ -89,28 +76,24 @@ class Graph:
             nodes: list[Node] = []
             place: list[int] = []  # of a written layer among the nodes
             opened: dict[int, list[int]] = {}  # places of the outputs of each section
-            for i, (mark, layer) in enumerate(zip(self._marked, self._layers, strict=True)):
-                read = self._reads[i]
-                inputs = tuple([place[j] for j in (read if type(read) is tuple else (read,))])
+            for i, (mark, layer, read, shape, _) in enumerate(entries(self._tape)):
+                inputs = tuple([place[j] for j in read])
                 if mark[0] == SECTION:
                     if not isinstance(layer, Graph):
                         raise DesignError(f"{mark!r} is no name for a layer: write letters, digits and _ with dots between")
                     opened[i] = _open_section(nodes, self._names[i], layer, inputs)
                     place.append(opened[i][0])
-                elif type(layer) is Item and (section := read[0] if type(read) is tuple else read) in opened:
-                    place.append(opened[section][layer.index])  # of a section with several outputs: no node of its own
+                elif type(layer) is Item and read[0] in opened:
+                    place.append(opened[read[0]][layer.index])  # of a section with several outputs: no node of its own
                 else:
                     place.append(len(nodes))
-                    nodes.append(Node(self._names[i], layer, inputs, self._shapes[i], "", mark[0] == AUTOMATIC))
+                    nodes.append(Node(self._names[i], layer, inputs, shape, "", mark[0] == AUTOMATIC))
             self._read = tuple(nodes), tuple([place[i] for i in self._outputs])
         return self._read
 
     def tape(self) -> Tape:
         """What was written, as one flat list."""
-        costs = [_counts(layer, shape) for layer, shape in zip(self._layers, self._shapes, strict=True)]
-        return [
-            field for entry in zip(self._marked, self._layers, self._reads, self._shapes, costs, strict=True) for field in entry
-        ]
+        return list(self._tape)
 
     @property
     def params(self) -> int:
@@ -128,30 +111,24 @@ class Graph:
         return self.totals[2]
 
     @property
-    def shapes(self) -> tuple[Shape, ...]:
-        """The shapes of the outputs."""
-        return tuple([self._shapes[i] for i in self._outputs])
-
-    @property
     def shape(self) -> Shape:
         """The shape of the first output."""
-        shape: Shape = self._shapes[self._outputs[0]]
-        return shape
+        return self.shapes[0]
 
-    def rows(self, prefix: str = "", stage: str = "", block: str = "") -> Iterator[Row]:
+    def flat(self) -> Flat:
+        """The layers of all blocks in execution order, with what each reads; the first rows are the inputs."""
+        return flatten(self)
+
+    def rows(self) -> Iterator[Row]:
         """Every layer of every block in execution order, under its full name: layer1.0.conv1, ..."""
-        for node in self.nodes[self.inputs :]:
-            name = prefix + node.name
-            section = f"{block}.{node.section}" if block and node.section else node.section
-            if isinstance(node.layer, Graph):
-                yield from node.layer.rows(name + ".", stage or section or name, name)
-            elif node.layer.kind != "item":
-                shape: Shape = node.shape  # type: ignore[assignment]
-                yield Row(name, stage or section or name, section or block or name, node.layer, shape)
+        yield from self.flat().rows[self.inputs :]
 
 
-def _counts(layer: Layer | Graph, shape: Any) -> Counts | None:
-    return layer.totals if isinstance(layer, Graph) else layer.counts(shape)
+def entries(tape: Tape) -> Iterator[tuple[str, Layer | Graph, tuple[int, ...], Any, Counts | None]]:
+    """What a tape holds, one after the other: mark, layer, the places that it reads, shape and counts."""
+    for i in range(0, len(tape), FIELDS):
+        mark, layer, read, shape, counts = tape[i : i + FIELDS]
+        yield mark, layer, read if type(read) is tuple else (read,), shape, counts
 
 
 def _open_section(nodes: list[Node], label: str, section: Graph, inputs: tuple[int, ...]) -> list[int]:

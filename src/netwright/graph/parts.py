@@ -6,14 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from netwright.errors import DesignError, did_you_mean
-from netwright.graph.graph import AUTOMATIC, FIELDS, SECTION, Graph, Tape
-from netwright.graph.layers import Counts, Item, Layer
-
-
-def _entries(tape: Tape) -> Iterator[tuple[str, Layer | Graph, tuple[int, ...], Any, Counts | None]]:
-    for i in range(0, len(tape), FIELDS):
-        mark, layer, read, shape, counts = tape[i : i + FIELDS]
-        yield mark, layer, read if type(read) is tuple else (read,), shape, counts
+from netwright.graph.graph import AUTOMATIC, FIELDS, SECTION, Graph, Tape, entries
+from netwright.graph.layers import Item
 
 
 def reached(tape: Tape, inputs: int, outputs: tuple[int, ...]) -> tuple[Tape, int, tuple[int, ...]]:
@@ -26,17 +20,17 @@ def reached(tape: Tape, inputs: int, outputs: tuple[int, ...]) -> tuple[Tape, in
     read.update(outputs, range(inputs))
     if len(read) == count:  # each is read by a later one or is an output: all are reached
         return tape, inputs, outputs
-    entries = list(_entries(tape))
+    written = list(entries(tape))
     kept = {*range(inputs), *outputs}
     for i in range(count - 1, -1, -1):
         if i in kept:
-            kept.update(entries[i][2])
+            kept.update(written[i][2])
     used: dict[int, list[int]] = {}  # outputs that are read, of each block with several
     for i in sorted(kept):
-        layer = entries[i][1]
+        layer = written[i][1]
         if type(layer) is Item:
-            used.setdefault(entries[i][2][0], []).append(layer.index)
-    return _shortened(entries, kept, used), inputs, _places(entries, kept, used, outputs)
+            used.setdefault(written[i][2][0], []).append(layer.index)
+    return _shortened(written, kept, used), inputs, _places(written, kept, used, outputs)
 
 
 def _dropped(entry: Any, used: dict[int, list[int]]) -> bool:
@@ -44,30 +38,30 @@ def _dropped(entry: Any, used: dict[int, list[int]]) -> bool:
     return type(entry[1]) is Item and len(set(used[entry[2][0]])) == 1
 
 
-def _places(entries: list[Any], kept: set[int], used: dict[int, list[int]], old: tuple[int, ...]) -> tuple[int, ...]:
+def _places(written: list[Any], kept: set[int], used: dict[int, list[int]], old: tuple[int, ...]) -> tuple[int, ...]:
     """Where entries stand once those that are not kept are gone."""
     place: dict[int, int] = {}
     count = 0
     for i in sorted(kept):
-        if _dropped(entries[i], used):
-            place[i] = place[entries[i][2][0]]
+        if _dropped(written[i], used):
+            place[i] = place[written[i][2][0]]
         else:
             place[i], count = count, count + 1
     return tuple([place[i] for i in old])
 
 
-def _shortened(entries: list[Any], kept: set[int], used: dict[int, list[int]]) -> Tape:
+def _shortened(written: list[Any], kept: set[int], used: dict[int, list[int]]) -> Tape:
     tape: Tape = []
     for i in sorted(kept):
-        mark, layer, reads, shape, counts = entries[i]
-        if _dropped(entries[i], used):
+        mark, layer, reads, shape, counts = written[i]
+        if _dropped(written[i], used):
             continue
         if i in used:
             layer = only(layer, tuple(sorted(set(used[i]))))
             shape, counts = layer.shapes if len(layer.shapes) > 1 else layer.shape, layer.totals
         elif type(layer) is Item:
             layer = Item(sorted(set(used[reads[0]])).index(layer.index))
-        tape += (mark, layer, _places(entries, kept, used, reads), shape, counts)
+        tape += (mark, layer, _places(written, kept, used, reads), shape, counts)
     return tape
 
 
@@ -96,7 +90,7 @@ def _extended(graph: Graph, names: Iterable[str]) -> Graph:
     tape: Tape = []
     moved: list[int] = []  # where each entry of the old tape now is
     found: dict[tuple[int, str], int] = {}
-    for i, (mark, layer, reads, shape, counts) in enumerate(_entries(graph.tape())):
+    for i, (mark, layer, reads, shape, counts) in enumerate(entries(graph.tape())):
         place = len(tape) // FIELDS
         reads = tuple([moved[j] for j in reads])
         if i not in within:
@@ -121,7 +115,7 @@ def _locate(graph: Graph, name: str) -> tuple[int, str]:
     if found is None:
         known = dict.fromkeys(part for row in graph.rows() for part in (row.name, row.block, row.stage))
         raise DesignError(f"there is no layer or block {name!r}{did_you_mean(name, known) or '; the cost table lists them'}")
-    layer = graph._layers[found[0]]
+    layer = graph.tape()[FIELDS * found[0] + 1]
     if not found[1] and isinstance(layer, Graph) and len(layer.shapes) > 1:
         raise DesignError(f"the block {name!r} gives {len(layer.shapes)} maps: name the layers that make them")
     return found
@@ -129,14 +123,14 @@ def _locate(graph: Graph, name: str) -> tuple[int, str]:
 
 def _find(graph: Graph, name: str, wanted: str) -> tuple[int, str] | None:
     """As `_locate`; `wanted` is the kind of name: "given", "automatic", "section" or "any" of these."""
-    entries = [
-        (i, {AUTOMATIC: "automatic", SECTION: "section"}.get(graph._marked[i][0], "given")) for i in range(len(graph._names))
-    ][graph.inputs :]
-    for i, kind in entries:
+    tape = graph.tape()
+    marks = {AUTOMATIC: "automatic", SECTION: "section"}
+    kinds = [(i, marks.get(mark[0], "given")) for i, mark in enumerate(tape[::FIELDS])][graph.inputs :]
+    for i, kind in kinds:
         if graph._names[i] == name and wanted in (kind, "any"):
             return i, ""
-    for i, kind in entries:
-        layer = graph._layers[i]
+    for i, kind in kinds:
+        layer = tape[FIELDS * i + 1]
         for rest, inside in _rests(graph._names[i], kind, name, wanted) if isinstance(layer, Graph) else ():
             if _find(layer, rest, inside) is not None:
                 return i, rest

@@ -229,12 +229,10 @@ class FeatureMap:
         except TypeError:
             _refuse_arguments(body, args)
             raise
-        shape = graph.shape if len(graph._outputs) == 1 else graph.shapes
-        totals = graph.totals
-        made = self._join(name, graph, shape, maps, totals) if maps else self._write(name, graph, shape, totals)
-        if len(graph._outputs) == 1:
-            return made
-        return tuple(made._write("~item", L.Item(i), out) for i, out in enumerate(graph.shapes))
+        out = graph.shapes
+        shape: Any = out[0] if len(out) == 1 else out
+        made = self._join(name, graph, shape, maps, graph.totals) if maps else self._write(name, graph, shape, graph.totals)
+        return made if len(out) == 1 else tuple([made._write("~item", L.Item(i), one) for i, one in enumerate(out)])
 
     def repeat(self, names: Iterable[str], body: Body, *args: Any) -> FeatureMap:
         """Apply an equal block once for each name; it must keep the shape, so it is traced once."""
@@ -290,6 +288,9 @@ def _trace(body: Body, shapes: tuple[Shape, ...], *args: Any) -> Graph:
     return Graph(*reached(tape, len(shapes), tuple([m._index for m in made])))
 
 
+# A whole network is seldom traced again, and thousands may be: they must not crowd out the blocks that networks share.
+_trace_whole = lru_cache(maxsize=1 << 8, typed=True)(_trace.__wrapped__)
+
 _PLAIN = {int, float, str, bool, type(None)}
 
 
@@ -326,7 +327,7 @@ def trace(design: Body, image: int | Pair | None = None, channels: int = 3, outp
         raise DesignError(f"outputs is {outputs!r}, expected a tuple of names")
     shape = (channels, *pair(size))
     try:
-        graph = _trace(design, (shape,))
+        graph = _trace_whole(design, (shape,))
         return select(graph, outputs) if outputs else graph
     except VanishedError as error:
         least = smallest_image(design, channels, start=min(shape[1:]) + 1)
@@ -346,7 +347,7 @@ def smallest_image(design: Body, channels: int = 3, *, start: int = 1, most: int
     """The side of the smallest square image from `start` px on that the design takes, or None up to `most` px."""
     for size in range(start, most + 1):
         try:
-            _trace(design, ((channels, size, size),))
+            _trace_whole(design, ((channels, size, size),))
         except VanishedError:
             continue
         return size

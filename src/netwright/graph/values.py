@@ -43,6 +43,7 @@ class Value:
     """
 
     registry: ClassVar[dict[str, type[Value]]] = {}
+    libraries: ClassVar[list[Callable[[], Any]]] = []  # each imports designs that are not imported before they are needed
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
@@ -267,7 +268,7 @@ def _value(plain: Any) -> Any:
         return plain
     fields = {name: _value(item) for name, item in plain.items() if name != "type"}
     kind = plain.get("type")
-    cls = Value.registry.get(kind) if isinstance(kind, str) else None
+    cls = _type_named(kind) if isinstance(kind, str) else None
     if cls is None:
         way_out = "import the file that defines it first (in a command: file.py:name with --weights)"
         raise DesignError(f"unknown design {kind!r}: {way_out}{did_you_mean(str(kind), Value.registry)}")
@@ -276,3 +277,10 @@ def _value(plain: Any) -> Any:
         return cls(**fields)
     except TypeError as error:
         raise DesignError(f"{kind}: {error}") from None
+
+
+def _type_named(kind: str) -> type[Value] | None:
+    if kind not in Value.registry:
+        for imports in Value.libraries:
+            imports()
+    return Value.registry.get(kind)

@@ -6,7 +6,6 @@ import functools
 import keyword
 import operator
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import fx, nn
 from netwright.errors import DesignError
 from netwright.graph import Design, Graph, Node, trace
 from netwright.graph import layers as L
+from netwright.graph.flat import overwriting
 from netwright.graph.initial import Initial
 from netwright.graph.layers import Pair
 from netwright.runtime.initialize import initialize
@@ -101,12 +101,12 @@ def _module(graph: Graph, name: str, made: dict[Any, fx.Graph], kind: type[fx.Gr
 
 def _add_leaves(root: nn.Module, graph: Graph) -> None:
     """Fill `root` with the layers of a graph, in execution order, and with places for its blocks."""
-    readers = _readers(graph)
+    overwrites = overwriting(graph)
     for i, node in enumerate(graph.nodes):
         if isinstance(node.layer, Graph):
             _place(root, node.name, nn.Module())
         elif type(node.layer) in _MODULES:
-            _place(root, node.name, _MODULES[type(node.layer)](node.layer, _may_overwrite(graph, i, readers)))
+            _place(root, node.name, _MODULES[type(node.layer)](node.layer, i in overwrites))
 
 
 def _place(root: nn.Module, name: str, module: nn.Module) -> None:
@@ -186,22 +186,6 @@ _FUNCTIONS: dict[type, Callable[[fx.Graph, Node, tuple[fx.Node, ...]], fx.Node]]
 }
 
 # ---------------------------------------------------------------- the leaves
-
-
-def _readers(graph: Graph) -> Counter[int]:
-    readers = Counter(i for node in graph.nodes for i in node.inputs)
-    readers.update(graph.outputs)
-    return readers
-
-
-# Layers whose backward pass does not need their own output: it may be overwritten.
-_FORGETFUL = (L.Conv, L.Norm, L.Linear, L.Add)
-
-
-def _may_overwrite(graph: Graph, i: int, readers: Counter[int]) -> bool:
-    """Whether node i may work in place: nobody else reads its input, and nobody's backward needs it."""
-    inputs = graph.nodes[i].inputs
-    return len(inputs) == 1 and readers[inputs[0]] == 1 and isinstance(graph.nodes[inputs[0]].layer, _FORGETFUL)
 
 
 def _conv(layer: Any, inplace: bool) -> nn.Module:
