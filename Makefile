@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 PEERS = $(VENV)/peers
+PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: help setup demo test test-slow check compat format bench clean
 
@@ -27,19 +28,19 @@ demo: $(READY)
 	@echo "The trained network and its report are in demo/: open demo/report.html (remove demo/ to run it again)"
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --hypothesis-profile=ci # the same examples every time; `make test` looks for new ones
+	$(PYTEST) --hypothesis-profile=ci # the same examples every time; `make test` looks for new ones
 
 compat: $(PEERS)/ready
-	PYTHONPATH=$(PEERS) $(BIN)/python -m pytest tests/compat
+	PYTHONPATH=$(PEERS) $(PYTEST) tests/compat
 
 $(PEERS)/ready: $(READY)
 	rm -rf $(PEERS)

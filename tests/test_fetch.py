@@ -331,7 +331,7 @@ def test_a_cache_that_cannot_be_written(hub: Server, row: torchvision.Published,
     (tmp_path / "hub").write_text("a file")
     (tmp_path / "torch").write_text("a file")
     refused(FailedError, TINY, "cannot write to the cache", "HF_HOME")
-    refused(FailedError, "torchvision/tiny.DEFAULT", "cannot write", "TORCH_HOME")
+    refused(NetwrightError, "torchvision/tiny.DEFAULT", "cannot write", "TORCH_HOME")
 
 
 def test_the_environment_selects_server_and_cache_and_nothing_is_said_off_a_terminal(hub: Server, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -18,15 +19,30 @@ except ImportError:  # Windows: two runs in one folder are then the user's to av
     fcntl = None  # type: ignore[assignment]
 
 
+_PATHS_FAULT = {  # what another path would mend
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EINVAL,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, moved there when the block ends well; a kill leaves the old file or none.
 
-    Raises FailedError when the disk or the folder's permissions refuse.
+    Raises NetwrightError for a path that cannot be written (no such folder, no permission), and FailedError where
+    the disk fails or is full.
     """
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         os.close(handle)
         temporary = Path(name)
@@ -36,10 +52,18 @@ def writing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise FailedError(f"cannot write {path}: {error.strerror or error}") from error
+        kind = NetwrightError if error.errno in _PATHS_FAULT else FailedError
+        raise kind(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # a file stands in its place
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
 
 
 def _umask() -> int:

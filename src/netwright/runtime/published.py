@@ -113,15 +113,16 @@ def _spelling(network: str) -> str:
 def download(row: Published) -> Path:
     """The file of these weights in torch's cache (TORCH_HOME), where torchvision keeps it too; fetched unless it is sound.
 
-    NETWRIGHT_TORCHVISION_URL names another server, a mirror. Raises FailedError where the network or the disk fails.
+    NETWRIGHT_TORCHVISION_URL names another server, a mirror. Raises FailedError where the network or the disk fails,
+    NetwrightError for a cache that cannot be written.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / row.file
     if not _is_sound(path, row):
         try:
             _download(row, path)
-        except FailedError as error:
+        except NetwrightError as error:
             if isinstance(error.__cause__, OSError):  # of `writing`
-                raise FailedError(f"{error}; make room, or set TORCH_HOME to another folder") from None
+                raise type(error)(f"{error}; make room, or set TORCH_HOME to another folder") from None
             raise
     return path
 
