@@ -7,6 +7,9 @@ get the same designs, drawn beforehand from the paper's space (12 to 28 blocks),
 how many designs must be costed to find 500 RegNets within 360 to 400 M macs (arXiv:2003.13678, Section 4). netwright
 counts params, macs and acts; the sketch params and macs; fvcore traces the built module and counts macs (it is given
 few designs, with and without the time to build them). The collector runs as it does by default.
+
+Then ResNet-50 alone, in fresh processes too: its counts with an empty memory of traces, beside fvcore's on the module,
+which is built first (by netwright, the fastest of the constructors: see building.md).
 """
 
 from __future__ import annotations
@@ -25,9 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netwright.graph import trace
+from netwright.graph import making, trace, tracing
+from netwright.graph.graph import resolve_names
 from netwright.spaces import Pick, RegNetSpace
-from netwright.zoo import RegNet
+from netwright.zoo import RegNet, network
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("NETWRIGHT_SHARED", ROOT.parent / "shared"))
@@ -116,7 +120,45 @@ def fvcore_rate(designs: list[RegNet]) -> tuple[float, float, list[list[int]]]:
     return len(designs) / traced, len(designs) / (traced + built), counts
 
 
+def resnet_seconds() -> float:
+    net, seconds = network("resnet50"), []
+    for _ in range(25):
+        for memory in (
+            tracing._trace,
+            tracing._trace_whole,
+            making.make_conv,
+            making.make_norm,
+            making.make_linear,
+            resolve_names,
+        ):
+            memory.cache_clear()
+        started = time.perf_counter()
+        assert trace(net, 224).totals == (25_557_032, 4_089_184_256, 11_114_984)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def resnet_peer_seconds() -> float:
+    import torch
+    from fvcore.nn import FlopCountAnalysis
+
+    import netwright as nw
+
+    torch.set_num_threads(1)
+    image, seconds = torch.zeros(1, 3, 224, 224), []
+    for _ in range(3):
+        started = time.perf_counter()
+        model = nw.build("resnet50", 224, seed=0).eval()
+        found = FlopCountAnalysis(model, image).unsupported_ops_warnings(False).by_operator()
+        seconds.append(time.perf_counter() - started)
+        assert found["conv"] + found["linear"] == 4_089_184_256
+    return statistics.median(seconds)
+
+
 def worker(name: str, count: int, seed: int, sketch: Path) -> None:
+    if name in ("resnet50", "resnet50 by fvcore"):
+        print(json.dumps({"seconds": resnet_seconds() if name == "resnet50" else resnet_peer_seconds()}))
+        return
     designs = draw(count, seed)
     if name == "fvcore":
         rate, whole, counts = fvcore_rate(designs)
@@ -146,7 +188,19 @@ def measure(designs: int, rounds: int, sketch: Path) -> str:
             assert results[name][-1]["counts"] == results["netwright"][-1]["counts"], f"{name} counts otherwise"
         if "sketch" in names:
             assert results["sketch"][-1]["checksum"] == results["netwright"][-1]["checksum"]
-    return table(results, designs, rounds, sketch)
+    text = table(results, designs, rounds, sketch)
+    return f"{text}\n\n{resnet_table(rounds, sketch)}" if "fvcore" in names else text
+
+
+def resnet_table(rounds: int, sketch: Path) -> str:
+    names = ["resnet50", "resnet50 by fvcore"]
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for seed in range(rounds):
+        for name in names:
+            seconds[name].append(run_worker(name, 1, seed, sketch)["seconds"])
+    ours, peers = (1000 * statistics.median(seconds[name]) for name in names)
+    lines = ["| ResNet-50 counted by | ms | netwright is |", "|---|---:|---:|", f"| netwright | {ours:.2f} | 1 x |"]
+    return "\n".join([*lines, f"| fvcore, building included | {peers:.0f} | {peers / ours:,.0f} x |"])
 
 
 def table(results: dict[str, list[dict[str, Any]]], designs: int, rounds: int, sketch: Path) -> str:

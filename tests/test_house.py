@@ -20,8 +20,8 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # docs/architecture.md: a module imports only what stands before it
 FREE = "errors units version files progress graph preprocessing blocks zoo costing spaces report data"
-ORDER = FREE.replace("report data", "runtime report data training studies cli").split()
-TORCH_FREE = set(FREE.split())
+ORDER = FREE.replace("report data", "runtime inference counting costs measuring report data training studies cli").split()
+TORCH_FREE = set(FREE.split())  # costs sees torch modules, but imports torch only to tell their types
 
 
 def place(path: Path) -> str:
@@ -92,6 +92,13 @@ def test_no_package_is_named_like_a_public_function() -> None:
         "runtime.forms",
         "runtime.published",
         "runtime.weights",
+        "graph.folding",
+        "inference.deploy",
+        "inference.runtimes",
+        "costing.memory",
+        "costing.states",
+        "costing.fields",
+        "costs",
         "preprocessing",
         "zoo.resnet",
     ],

@@ -13,31 +13,44 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from netwright.costing import Cost, cost
+from netwright.costing import Cost
+from netwright.costs import compare, cost
 from netwright.errors import DesignError, NetwrightError
 from netwright.graph import Design, FeatureMap, Graph, concat, from_json, to_json, trace
 from netwright.version import VERSION
 from netwright.zoo import network, networks
 
 if TYPE_CHECKING:
+    from netwright.costing.comparing import Comparison
+    from netwright.inference.deploy import deploy
+    from netwright.measuring.bench import bench
+    from netwright.measuring.calibrate import calibrate
+    from netwright.report.diagram.draw import draw
     from netwright.runtime import build, preprocessing_of, save_weights
     from netwright.runtime.forms import convert, grow
     from netwright.studies import design
     from netwright.training import Recipe
-    from netwright.training.run import Run, evaluate, export, load
+    from netwright.training.exporting import export, export_int8
+    from netwright.training.run import Run, evaluate, load
     from netwright.training.train import train
 
 __version__ = VERSION
 
 _LATER = {
+    "Comparison": "netwright.costing.comparing",
     "Recipe": "netwright.training",
     "Run": "netwright.training.run",
+    "bench": "netwright.measuring.bench",
     "blocks": "",
     "build": "netwright.runtime",
+    "calibrate": "netwright.measuring.calibrate",
     "convert": "netwright.runtime.forms",
+    "deploy": "netwright.inference.deploy",
     "design": "netwright.studies",
+    "draw": "netwright.report.diagram.draw",
     "evaluate": "netwright.training.run",
-    "export": "netwright.training.run",
+    "export": "netwright.training.exporting",
+    "export_int8": "netwright.training.exporting",
     "grow": "netwright.runtime.forms",
     "load": "netwright.training.run",
     "preprocessing_of": "netwright.runtime",
@@ -48,6 +61,7 @@ _LATER = {
 }
 
 __all__ = [
+    "Comparison",
     "Cost",
     "Design",
     "DesignError",
@@ -56,13 +70,19 @@ __all__ = [
     "NetwrightError",
     "Recipe",
     "Run",
+    "bench",
     "build",
+    "calibrate",
+    "compare",
     "concat",
     "convert",
     "cost",
+    "deploy",
     "design",
+    "draw",
     "evaluate",
     "export",
+    "export_int8",
     "from_json",
     "grow",
     "load",

@@ -1,4 +1,4 @@
-"""Numbers with units, read and written: `30M`, `1.8G`, `0.4GF`."""
+"""Numbers with units, read and written: `30M`, `1.8G`, `0.4GF`, `24GB`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from netwright.errors import NetwrightError
 
 _PREFIX = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)(?:e(\d+))?\s*([KMGT]?)F?\s*", re.IGNORECASE)
+_BYTES = re.compile(r"\s*(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})\s*(?:([KMGT])(i)?)?B?\s*", re.IGNORECASE | re.ASCII)
 
 
 def parse_amount(text: str | int) -> int:
@@ -46,3 +47,29 @@ def short_seconds(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def parse_bytes(text: str | int) -> int:
+    """A number of bytes: `24GB` (decimal), `24GiB` (powers of two), `512MB`, `8G` (as 8GB), `1_000_000`.
+
+    Returns a positive integer. Raises NetwrightError for anything else.
+
+    >>> parse_bytes("24GB"), parse_bytes("24GiB")
+    (24000000000, 25769803776)
+    """
+    found = _BYTES.fullmatch(str(text).replace("_", "").replace(",", ""))
+    if found is not None and not isinstance(text, bool):
+        digits, prefix, binary = found.groups()
+        whole, _, fraction = digits.partition(".")
+        power = " KMGT".index((prefix or " ").upper())
+        # in integers throughout, as amounts are
+        count: int = int((whole or "0") + fraction) * (1024 if binary else 1000) ** power // 10 ** len(fraction)
+        if count > 0:
+            return count
+    raise NetwrightError(f"{str(text)[:40]!r} is not a number of bytes: write a positive one such as 24GB, 24GiB, 512MB or 8G")
+
+
+def short_bytes(count: int | float) -> str:
+    """Three significant digits with a decimal prefix: 24_000_000_000 -> '24.0 GB'."""
+    amount = short_amount(count)
+    return f"{amount}B" if amount[-1].isalpha() else f"{amount} B"

@@ -14,13 +14,18 @@ from netwright.version import VERSION
 
 COMMANDS = {  # name -> what --help says of it
     "list": "The networks of the zoo, with params and macs.",
-    "cost": "What a network costs: params, macs, flops and acts.",
+    "cost": "What a network costs: counts, memory, predicted latency.",
+    "compare": "What several networks cost, side by side.",
+    "draw": "A picture of a network: SVG, or DOT text.",
+    "bench": "Measure how fast a network runs here, and in which runtime.",
+    "calibrate": "Measure this machine once, so that latency can be predicted.",
     "train": "Train a network on pictures.",
     "eval": "Evaluate a trained network on pictures.",
     "predict": "Say what is on a picture.",
     "export": "Write a trained network as ONNX.",
     "design": "From pictures and a budget to a trained, exported network.",
 }
+_MEASURING = ("bench", "calibrate")  # torch as it comes: where threads wait passively, small layers take twice as long
 
 
 class _Commands(click.Group):
@@ -59,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"] or ["--help"]
     # threads that spin while they wait starve each other where another process is busy: read when torch is loaded
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if words[0] not in _MEASURING:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.showwarning = _warn  # type: ignore[assignment]
     try:
         cli.main(words, prog_name="netwright", standalone_mode=False)
@@ -85,7 +91,7 @@ def _said(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split())
     if isinstance(error, click.NoSuchOption):
         known = [name for p in (error.ctx.command.params if error.ctx else []) for name in p.opts]
-        message = f"no such option {error.option_name}{did_you_mean(error.option_name, known)}"
+        message = f"no such option {error.option_name}{did_you_mean(error.option_name, known, limit=1)}"
     return message
 
 

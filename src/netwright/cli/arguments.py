@@ -74,6 +74,74 @@ def option_json(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
 
 
+FORMS = ("json", "csv", "markdown", "html")
+
+
+def option_forms(command: F) -> F:
+    """--json, --csv, --markdown, --html, and -o FILE."""
+    told = {"csv": "Print CSV.", "markdown": "Print Markdown.", "html": "Print an HTML page."}
+    path = click.Path(dir_okay=False, path_type=Path)
+    written = "Write a file; without one of these its suffix tells the form (.json, .csv, .md, .html, else text)."
+    command = click.option("-o", "--out", metavar="FILE", type=path, help=written)(command)
+    for name in reversed(told):
+        command = click.option(f"--{name}", f"as_{name}", is_flag=True, help=told[name])(command)
+    return option_json(command)
+
+
+def show(made: Any, asked: tuple[bool, ...], out: Path | None) -> None:
+    """Print what has `to_json`, `to_csv`, `to_markdown` and `_repr_html_` in the one of FORMS that was asked for, or write it."""
+    chosen = [f"--{name}" for name, wanted in zip(FORMS, asked, strict=True) if wanted]
+    if len(chosen) > 1:
+        raise click.UsageError(f"choose one of {', '.join(chosen[:-1])} and {chosen[-1]}")
+    suffixes = {".json": "json", ".csv": "csv", ".md": "markdown", ".html": "html"}
+    form = chosen[0].removeprefix("--") if chosen else suffixes.get(out.suffix.lower(), "") if out else ""
+    text = _formed(made, form)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        from netwright.files import write_text
+
+        write_text(out, text)
+
+
+def _formed(made: Any, form: str) -> str:
+    if form == "json":
+        return json.dumps(made.to_json(), indent=1) + "\n"
+    if form in ("csv", "markdown"):
+        return str(made.to_csv() if form == "csv" else made.to_markdown())
+    if form == "html":
+        from netwright.costing.formats import html_page
+
+        return html_page(str(made).partition("\n")[0], made._repr_html_())
+    return f"{made}\n"
+
+
+def option_use(command: F) -> F:
+    """--batch, --precision and --optimizer: for what bytes are."""
+    optimizer = "What it is trained with: sgd, momentum, adam, ..."
+    command = click.option("--optimizer", default="momentum", show_default=True, metavar="NAME", help=optimizer)(command)
+    precision = "fp32, or bf16 (mixed precision)."
+    command = click.option("--precision", default="fp32", show_default=True, metavar="P", help=precision)(command)
+    return click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Images at a time.")(command)
+
+
+def option_channels(command: F) -> F:
+    """--channels N."""
+    return click.option("--channels", type=click.IntRange(1), default=3, show_default=True, help="Of the image.")(command)
+
+
+def option_profile(command: F) -> F:
+    """--profile P."""
+    told = "Predict the time on a machine: the name or file of its profile (netwright calibrate makes one)."
+    return click.option("--profile", metavar="P", help=told)(command)
+
+
+def option_deploy(command: F) -> F:
+    """--deploy."""
+    told = "As deployed: branches merged, norms folded, no dropout, no auxiliary classifiers."
+    return click.option("--deploy", is_flag=True, help=told)(command)
+
+
 def option_out(command: F) -> F:
     """-o FOLDER."""
     made = click.option("-o", "--out", required=True, metavar="FOLDER", type=click.Path(path_type=Path), help="Output folder.")

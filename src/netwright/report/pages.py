@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from netwright.costing import Cost
-from netwright.costing.table import to_html
+from netwright.costing.formats import to_html
 from netwright.report import charts
 from netwright.units import short_amount, short_seconds
 

@@ -20,7 +20,7 @@ from netwright.graph.initial import Initial
 from netwright.graph.layers import Pair
 from netwright.runtime.initialize import initialize
 from netwright.runtime.modules import Network, SameConv2d, rescale, shuffle, subsample
-from netwright.runtime.weights import Weights, open_weights, remember
+from netwright.runtime.weights import Weights, open_weights, remember, remember_graph
 from netwright.zoo import network
 
 
@@ -66,20 +66,27 @@ def build(
             raise DesignError("weights are loaded into a design, not into a function: wrap it in a Design")
         weights = weights if isinstance(weights, Weights) else open_weights(design, weights)
         design = weights.design
-    graph = trace(design, image, channels, (outputs,) if isinstance(outputs, str) else tuple(outputs))
-    name = "".join(c for c in getattr(type(design), "__name__", "") if c.isidentifier()) or "Network"
-    programs: dict[Any, fx.Graph] = {}
-    model = _module(graph, name, programs, Network)
-    for program in programs.values():
-        del program.python_code  # what its owner changes from now on is written anew
+    outputs = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+    graph = trace(design, image, channels, outputs)
+    model = assembled(graph, "".join(c for c in getattr(type(design), "__name__", "") if c.isidentifier()) or "Network")
     if isinstance(design, Design):
         remember(model, design, channels, *weights.carried_by(design, channels) if weights is not None else ())
+        remember_graph(model, graph, outputs)
     given = weights.fit(graph).state if weights is not None else {}
     device = torch.device(device)
     if device.type != "meta":
         model.to_empty(device=device)
         initialize(model, graph, getattr(design, "initial", Initial()), seed, given)
         model.load_state_dict(given, strict=False)
+    return model
+
+
+def assembled(graph: Graph, name: str) -> fx.GraphModule:
+    """The module of a graph, its class called `name`, on the meta device: nothing is allocated."""
+    programs: dict[Any, fx.Graph] = {}
+    model = _module(graph, name, programs, Network)
+    for program in programs.values():
+        del program.python_code  # what its owner changes from now on is written anew
     return model
 
 

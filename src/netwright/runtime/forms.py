@@ -16,11 +16,11 @@ from netwright.graph import Design, Graph, trace
 from netwright.graph import layers as L
 from netwright.runtime.builder import build
 from netwright.runtime.fitting import tensor_shapes
-from netwright.runtime.weights import channels_of, design_of, remembered
+from netwright.runtime.weights import channels_of, design_of, refuse_deployed, remembered
 from netwright.zoo import ParNet, RepVGG, ResNet
 
 State = dict[str, Tensor]
-EPS = 1e-5  # of the norms in all forms here
+Eps = Mapping[str, float]  # of each norm, by its name
 
 
 @torch.no_grad()
@@ -39,9 +39,11 @@ def convert(model: fx.GraphModule, design: Design) -> fx.GraphModule:
     >>> sum(p.numel() for p in deployed.parameters())
     8309384
     """
+    refuse_deployed(model, "converted")
     old, state = design_of(model), model.state_dict()
-    transform = _transform(old, design)
-    if state.keys() != tensor_shapes(trace(old)).keys():
+    graph = trace(old)
+    transform = _transform(old, design, eps_of(graph))
+    if state.keys() != tensor_shapes(graph).keys():
         raise NetwrightError(f"only a whole network can be converted: this is a part of {type(old).__name__} (outputs)")
     like = next(model.parameters())
     converted = build(design, channels=channels_of(model), device="meta").to(like.dtype).to_empty(device=like.device)
@@ -50,10 +52,10 @@ def convert(model: fx.GraphModule, design: Design) -> fx.GraphModule:
     return converted.eval()
 
 
-def _transform(old: Design, new: Design) -> Callable[[State], State]:
+def _transform(old: Design, new: Design, eps: Eps) -> Callable[[State], State]:
     """What brings the tensors of one form into the other."""
     if isinstance(old, (RepVGG, ParNet)) and not old.deploy and new == old.replace(deploy=True):
-        return _merged_repvgg if isinstance(old, RepVGG) else _merged_parnet
+        return lambda state: merged(state, eps)
     if isinstance(old, ResNet) and isinstance(new, ResNet) and new == old.replace(block=new.block):
         blocks = [block for block in (old.block, new.block) if isinstance(block, (Bottleneck, Branches))]
         grouped = Bottleneck(blocks[0].groups, blocks[0].base) if len(blocks) == 2 else None
@@ -68,17 +70,31 @@ def _transform(old: Design, new: Design) -> Callable[[State], State]:
 # ---------------------------------------------------------------- merging: RepVGG and ParNet
 
 
-def _folded(state: State, conv: str, norm: str) -> tuple[Tensor, Tensor]:
-    """Kernel and bias (float64) of a convolution with the norm after it."""
-    return _normed(state, state[conv + ".weight"].double(), norm)
+def eps_of(graph: Graph) -> dict[str, float]:
+    """The eps of every norm of a graph, by its name."""
+    return {row.name: row.layer.eps for row in graph.rows() if isinstance(row.layer, L.Norm)}
 
 
-def _normed(state: State, kernel: Tensor, norm: str) -> tuple[Tensor, Tensor]:
+def merged(state: State, eps: Eps) -> State:
+    """The tensors with the branches of RepVGG's and ParNet's blocks merged, wherever in a network these stand.
+
+    Merged kernels and biases are float64, all others the given ones. `eps` is that of each norm.
+    """
+    return _merged_parnet(_merged_repvgg(state, eps), eps)
+
+
+def norm_folded(state: State, kernel: Tensor, norm: str, eps: float) -> tuple[Tensor, Tensor]:
+    """A kernel (or a linear layer's weight), without a bias, that does what the norm after it did too, and its bias; float64."""
     weight, bias, mean, variance = [
         state[f"{norm}.{part}"].double() for part in ("weight", "bias", "running_mean", "running_var")
     ]
-    scale = weight / (variance + EPS).sqrt()
-    return kernel * scale[:, None, None, None], bias - mean * scale
+    scale = weight / (variance + eps).sqrt()
+    return kernel.double() * scale.reshape(-1, *[1] * (kernel.ndim - 1)), bias - mean * scale
+
+
+def _folded(state: State, conv: str, norm: str, eps: Eps) -> tuple[Tensor, Tensor]:
+    """Kernel and bias of a convolution with the norm after it."""
+    return norm_folded(state, state[conv + ".weight"], norm, eps[norm])
 
 
 def _identity(like: Tensor) -> Tensor:
@@ -89,38 +105,42 @@ def _identity(like: Tensor) -> Tensor:
     return kernel
 
 
-def _without(state: State, *branches: str) -> State:
-    """The tensors that are in no branch of these names."""
-    return {name: value for name, value in state.items() if not any(f".{branch}." in f".{name}" for branch in branches)}
+def _without(state: State, blocks: list[str], *branches: str) -> State:
+    """The tensors that are in none of these branches of the blocks."""
+    gone = tuple([f"{block}{branch}." for block in blocks for branch in branches])
+    return {name: value for name, value in state.items() if not name.startswith(gone)}
 
 
-def _blocks(state: State, first: str) -> list[str]:
-    """Prefixes of the blocks whose first tensor has this name."""
-    return [name.removesuffix(first) for name in state if name.endswith(first)]
+def _blocks(state: State, dense: str, *ones: str) -> list[str]:
+    """Prefixes of the blocks that have a 3x3 convolution called `dense` and a 1x1 beside it, called as one of `ones`."""
+    blocks = [name.removesuffix(dense) for name in state if f".{name}".endswith(f".{dense}") and state[name].shape[2:] == (3, 3)]
+    return [block for block in blocks if any(block + one in state and state[block + one].shape[2:] == (1, 1) for one in ones)]
 
 
-def _merged_repvgg(state: State) -> State:
-    made = _without(state, "conv_kxk", "conv_1x1", "identity")
-    for block in _blocks(state, "conv_kxk.conv.weight"):
-        kernel, bias = _folded(state, block + "conv_kxk.conv", block + "conv_kxk.bn")
-        one, one_bias = _folded(state, block + "conv_1x1.conv", block + "conv_1x1.bn")
+def _merged_repvgg(state: State, eps: Eps) -> State:
+    blocks = _blocks(state, "conv_kxk.conv.weight", "conv_1x1.conv.weight")
+    made = _without(state, blocks, "conv_kxk", "conv_1x1", "identity")
+    for block in blocks:
+        kernel, bias = _folded(state, block + "conv_kxk.conv", block + "conv_kxk.bn", eps)
+        one, one_bias = _folded(state, block + "conv_1x1.conv", block + "conv_1x1.bn", eps)
         kernel, bias = kernel + F.pad(one, (1, 1, 1, 1)), bias + one_bias
-        if block + "identity.weight" in state:
-            identity, identity_bias = _normed(state, _identity(kernel), block + "identity")
+        if (norm := block + "identity") + ".weight" in state:
+            identity, identity_bias = norm_folded(state, _identity(kernel), norm, eps[norm])
             kernel, bias = kernel + identity, bias + identity_bias
         made |= {block + "reparam_conv.weight": kernel, block + "reparam_conv.bias": bias}
     return made
 
 
-def _merged_parnet(state: State) -> State:
-    made = _without(state, "rbr_dense", "rbr_1x1")
-    for block in _blocks(state, "rbr_dense.conv.weight"):
-        kernel, bias = _folded(state, block + "rbr_dense.conv", block + "rbr_dense.bn")
+def _merged_parnet(state: State, eps: Eps) -> State:
+    blocks = _blocks(state, "rbr_dense.conv.weight", "rbr_1x1.conv.weight", "rbr_1x1.1.conv.weight")
+    made = _without(state, blocks, "rbr_dense", "rbr_1x1")
+    for block in blocks:
+        kernel, bias = _folded(state, block + "rbr_dense.conv", block + "rbr_dense.bn", eps)
         if block + "rbr_1x1.conv.weight" in state:
-            one, one_bias = _folded(state, block + "rbr_1x1.conv", block + "rbr_1x1.bn")
+            one, one_bias = _folded(state, block + "rbr_1x1.conv", block + "rbr_1x1.bn", eps)
             one = F.pad(one, (1, 1, 1, 1))
         else:  # behind a 2x2 average pooling: a 2x2 kernel of quarters, on the lower right of the 3x3
-            one, one_bias = _folded(state, block + "rbr_1x1.1.conv", block + "rbr_1x1.1.bn")
+            one, one_bias = _folded(state, block + "rbr_1x1.1.conv", block + "rbr_1x1.1.bn", eps)
             one = F.pad(one.expand(*one.shape[:2], 2, 2) / 4, (1, 0, 1, 0))
         made |= {block + "rbr_dense.weight": kernel + one, block + "rbr_dense.bias": bias + one_bias}
     return made
@@ -178,6 +198,7 @@ def grow(model: fx.GraphModule, design: Design, seed: int | None = None) -> fx.G
     >>> torch.equal(deep.get_parameter("features.5.weight"), shallow.get_parameter("features.3.weight"))
     True
     """
+    refuse_deployed(model, "grown")
     old = design_of(model)
     channels, device = channels_of(model), next(model.parameters()).device
     graphs = [trace(made, channels=channels) for made in (old, design)]

@@ -18,6 +18,7 @@ from torch import fx, nn
 from netwright.errors import NetwrightError
 from netwright.files import writing
 from netwright.graph import Design, Graph, trace
+from netwright.graph.folding import folds, form_for, inference
 from netwright.preprocessing import Preprocessing
 from netwright.runtime.checkpoints import METADATA, Checkpoint, read_weights
 from netwright.runtime.conventions import adapted, as_transformed, convention, to_note
@@ -74,6 +75,10 @@ def open_weights(design: Design, weights: str | os.PathLike[str]) -> Weights:
     fetched = fetch(weights, _public_name(design))
     checkpoint = read_weights(fetched.path)
     about = checkpoint.about
+    if about.get("folded"):
+        raise NetwrightError(
+            f"{fetched.path} holds the weights of a deployed network, whose norms are folded: give those that it was made from"
+        )
     whole = trace(everything(design))
     source = recognised(design, tensor_shapes(whole), checkpoint.state).source
     noted = about.get("fields")
@@ -122,7 +127,47 @@ def remember(
     classes: tuple[str, ...] | None = None,
 ) -> None:
     """Let a model carry its design, and how pictures are shown to it; copies and pickles of it keep them."""
-    model.meta[_META] = {"design": design, "channels": channels, "preprocessing": shown, "classes": classes}
+    carried = {"design": design, "channels": channels, "preprocessing": shown, "classes": classes}
+    model.meta[_META] = model.meta.get(_META, {}) | carried
+
+
+def remember_graph(model: fx.GraphModule, graph: Graph, outputs: tuple[str, ...]) -> None:
+    """Let a model carry what tells its graph from others of its design: the image's size in pixels, and what it gives out."""
+    model.meta[_META] |= {"image": graph.nodes[0].shape[1:], "outputs": outputs}
+
+
+def graph_of(model: fx.GraphModule, form: Design | None = None) -> Graph:
+    """The graph that a model computes, or that of another form of its design for the same pictures and outputs.
+
+    Raises NetwrightError for a module that `build` did not make.
+    """
+    design, carried = design_of(model), model.meta[_META]
+    graph = trace(form or design, carried.get("image"), carried["channels"], carried.get("outputs", ()))
+    return inference(graph) if carried.get("deployed") else graph
+
+
+def deployed_form(model: fx.GraphModule) -> Design:
+    """The design of a model in its form for inference."""
+    design, carried = design_of(model), model.meta[_META]
+    form = form_for(design, carried.get("image"), carried["channels"], carried.get("outputs", ()))
+    assert isinstance(form, Design)
+    return form
+
+
+def is_deployed(model: nn.Module) -> bool:
+    """Whether `deploy` made a model."""
+    return bool(getattr(model, "meta", {}).get(_META, {}).get("deployed"))
+
+
+def is_built(model: nn.Module) -> bool:
+    """Whether `build` made a model (or `deploy`, `convert` or `grow`) of a design that it carries."""
+    return isinstance(getattr(model, "meta", {}).get(_META, {}).get("design"), Design)
+
+
+def refuse_deployed(model: nn.Module, what: str) -> None:
+    """Raise NetwrightError for a model that `deploy` made; `what` could not be done with it."""
+    if is_deployed(model):
+        raise NetwrightError(f"a deployed network cannot be {what}: its norms are folded; take the one that it was made from")
 
 
 def channels_of(model: fx.GraphModule) -> int:
@@ -132,9 +177,10 @@ def channels_of(model: fx.GraphModule) -> int:
     return channels
 
 
-def remembered(model: fx.GraphModule, other: fx.GraphModule, design: Design) -> None:
-    """Let another model of `design` carry what this one does."""
-    other.meta[_META] = model.meta.get(_META, {}) | {"design": design}
+def remembered(model: fx.GraphModule, other: fx.GraphModule, design: Design, *, deployed: bool = False) -> None:
+    """Let another model of `design` carry what this one does; it is the whole network, unless it was `deployed` from it."""
+    kept = model.meta.get(_META, {})
+    other.meta[_META] = kept | {"design": design} | ({"deployed": True} if deployed else {"outputs": ()})
 
 
 def noted_by(model: nn.Module) -> dict[str, Any]:
@@ -143,8 +189,16 @@ def noted_by(model: nn.Module) -> dict[str, Any]:
     if not carried:
         return {}
     shown, classes, fields = carried["preprocessing"], carried["classes"], to_note(carried["design"])
-    noted = {"channels": carried["channels"]} | (shown.fields() if shown else {})
+    noted = {"channels": carried["channels"]} | (shown.fields() if shown else {}) | ({"folded": True} if _folded(model) else {})
     return noted | ({"classes": list(classes)} if classes else {}) | ({"fields": fields} if fields else {})
+
+
+def _folded(model: nn.Module) -> bool:
+    """Whether weights took up norms: then they are no weights of the model's design."""
+    carried = getattr(model, "meta", {}).get(_META, {})
+    if not carried.get("deployed"):
+        return False
+    return bool(folds(trace(carried["design"], carried["image"], carried["channels"], carried["outputs"])))
 
 
 def design_of(model: nn.Module) -> Design:
@@ -178,11 +232,14 @@ def save_weights(
     `naming` says whose names they get: netwright's own (which each family shares with one public source),
     "timm" or "torchvision", whose networks of that name then load the file with strict=True. A path that ends
     with .pth or .pt is written by torch.save, any other as safetensors; its metadata are the classes and the
-    preprocessing that the model carries, and `about` (plain values).
+    preprocessing that the model carries, and `about` (plain values). Weights of a deployed model are for a deployed model
+    (`deploy(build(design, device="meta"))` has its names); `build` does not take them.
     """
     path = Path(path)
     if any(value.is_meta for value in model.state_dict().values()):
         raise NetwrightError("a model on the meta device has no weights to save: build it on another")
+    if naming != "netwright":
+        refuse_deployed(model, f"saved under {naming}'s names")
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     if naming != "netwright":
         names = naming_of(design_of(model), naming)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from netwright.files import Output, kept_or_temporary
 from netwright.graph import Count, Design, Value, to_json
+from netwright.inference.export import export_onnx
 from netwright.preprocessing import whole
 from netwright.progress import Progress
 from netwright.report.pages import design_page
-from netwright.runtime.export import export_onnx
 from netwright.spaces import regnet_for
 from netwright.spaces.sampling import candidates
 from netwright.studies.search import Candidate, best, try_designs

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from netwright.data import Pictures
+from netwright.errors import NetwrightError
+from netwright.inference.onnx_files import OnnxNetwork
 from netwright.training.batches import Normalize, to_batch
 
 
@@ -73,4 +75,21 @@ def evaluate_model(model: nn.Module, pictures: Pictures, normalize: Normalize, b
         logits = made[0] if isinstance(made, tuple) else made  # auxiliary classifiers serve in training only
         parts.append(logits.float().softmax(1).cpu())
     model.train(was_training)
+    return Evaluation(torch.cat(parts), torch.from_numpy(pictures.labels))
+
+
+def evaluate_onnx(network: OnnxNetwork, pictures: Pictures, batch: int = 64) -> Evaluation:
+    """Run an ONNX file over all pictures, in order; they are normalized as it wants them.
+
+    Raises NetwrightError for pictures of another size or number of channels than the file's.
+    """
+    shown = network.preprocessing
+    wanted = (shown.image, shown.image, network.channels)
+    if pictures.pixels.shape[1:] != wanted:
+        raise NetwrightError(f"the pictures are {pictures.pixels.shape[1:]}, {network.path} takes {wanted}")
+    normalize = Normalize(shown.mean, shown.std)
+    parts = []
+    for start in range(0, len(pictures), batch):
+        x = normalize(to_batch(pictures.pixels[start : start + batch])).contiguous()
+        parts.append(torch.from_numpy(network(x.numpy())).softmax(1))
     return Evaluation(torch.cat(parts), torch.from_numpy(pictures.labels))

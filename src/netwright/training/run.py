@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import fx
 
-from netwright.data import Listing, Pictures, Source, open_source, read_picture
-from netwright.data.pictures import unwarned
+from netwright.data import Listing, Pictures, Source, open_source
 from netwright.errors import NetwrightError
 from netwright.files import read_json
 from netwright.graph import Design, from_json, trace
 from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.runtime import build
-from netwright.runtime.export import export_onnx
 from netwright.runtime.weights import open_weights, save_weights
 from netwright.training.batches import Normalize, to_batch
 from netwright.training.classes import matched, named, unnamed
 from netwright.training.evaluation import Evaluation, evaluate_model
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The most probable classes of one picture, best first, with their probabilities."""
-
-    picture: str
-    classes: tuple[tuple[str, float], ...]
+from netwright.training.predicting import Paths, Prediction, model_call, predicted
 
 
 @dataclass(frozen=True)
@@ -66,24 +57,13 @@ class Run:
         """What goes with the weights: classes, channels, and how pictures are shown (px; mean and deviation on a 0..1 scale)."""
         return {"classes": list(self.classes), "channels": self.channels, **self.preprocessing.fields()}
 
-    def predict(self, pictures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], top: int = 5) -> list[Prediction]:
-        """The `top` most probable classes of each picture file.
+    def predict(self, pictures: Paths, top: int = 5, runtime: str = "eager") -> list[Prediction]:
+        """The `top` most probable classes of each picture file, computed in one of the runtimes (see `open_runtime`).
 
-        Raises BadPictureError, naming the file, where one cannot be read.
+        Raises BadPictureError, naming the file, where one cannot be read, and what `model_call` raises.
         """
-        paths = [pictures] if isinstance(pictures, (str, os.PathLike)) else list(pictures)
-        predictions = []
-        for start in range(0, len(paths), 64):
-            part = paths[start : start + 64]
-            with unwarned():
-                pixels = np.stack([read_picture(Path(p), self.preprocessing, self.channels) for p in part])
-            names = tuple(map(str, part))
-            shown = Pictures(pixels, np.zeros(len(part), np.int64), names)
-            best = evaluate_model(self.model, shown, self.normalize).probabilities.topk(min(top, len(self.classes)), dim=1)
-            for name, values, indices in zip(names, best.values.tolist(), best.indices.tolist(), strict=True):
-                pairs = zip(indices, values, strict=True)
-                predictions.append(Prediction(name, tuple((self.classes[i], value) for i, value in pairs)))
-        return predictions
+        call = model_call(self.model, runtime, (self.channels, self.image, self.image))
+        return predicted(call, self, pictures, top)
 
     def examples(self, pictures: Pictures, most: int = 16) -> torch.Tensor:
         """Some pictures as the model takes them: (n, channels, image, image), normalized."""
@@ -132,21 +112,6 @@ def load_network(design: Design, weights: str | os.PathLike[str]) -> Run:
     return Run(design, model.eval(), classes, channels, shown, opened.about.get("trained_on", {}))
 
 
-def export(run: Run | str | os.PathLike[str], path: str | os.PathLike[str]) -> float:
-    """Write a run's network as ONNX; returns the largest difference of outputs, relative to the largest one.
-
-    The batch is dynamic; classes, channels and preprocessing are the file's metadata. Raises FailedError, and
-    leaves no file, where ONNX Runtime computes other outputs than the network.
-
-    >>> nw.export("photos-30M", "photos.onnx")   # doctest: +SKIP
-    """
-    if Path(path).suffix != ".onnx":
-        raise NetwrightError(f"{path} is no name for an ONNX file: let it end with .onnx")
-    run = run if isinstance(run, Run) else load(run)
-    noise = torch.rand(4, run.channels, run.image, run.image, generator=torch.Generator().manual_seed(0))
-    return export_onnx(run.model, Path(path), run.normalize(noise).contiguous(), run.about)
-
-
 def named_after(run: Run, source: Source) -> Run:
     """The run with the class names of a source, where its weights do not name theirs and there are as many."""
     if unnamed(run.classes) and not source.indexed and len(run.classes) == len(source.classes):
@@ -167,18 +132,28 @@ def evaluate(
     progress = progress or Progress(quiet=True)
     run = run if isinstance(run, Run) else load(run)
     source = data if isinstance(data, Source) else open_source(data)
+    listing = held_out_part(run, source)
+    places = places_of(run, source, progress)
+    return evaluate_model(run.model, labelled(run, source, listing, places, progress), run.normalize)
+
+
+def places_of(run: Run, source: Source, progress: Progress) -> NDArray[np.int64]:
+    """The output that stands for each class of a source (see `matched`); its pictures must have the channels of the run's."""
     if source.channels != run.channels:
         raise NetwrightError(f"{source.name} has {source.channels} channels, the network takes {run.channels}")
-    listing = _part(run, source)
     if named_after(run, source).classes != run.classes:
         progress.say("the weights do not name their classes: they are taken in the order of the data's")
-    places = matched(named_after(run, source).classes, source)
+    return matched(named_after(run, source).classes, source)
+
+
+def labelled(run: Run, source: Source, listing: Listing, places: NDArray[np.int64], progress: Progress) -> Pictures:
+    """Pictures of a source as the run sees them; their labels are places among its outputs."""
     pictures = read_with_bar(source, listing, run.preprocessing, progress)
-    pictures = Pictures(pictures.pixels, places[pictures.labels], pictures.names)
-    return evaluate_model(run.model, pictures, run.normalize)
+    return Pictures(pictures.pixels, places[pictures.labels], pictures.names)
 
 
-def _part(run: Run, source: Source) -> Listing:
+def held_out_part(run: Run, source: Source) -> Listing:
+    """The pictures of a source that a run is evaluated on (see `evaluate`)."""
     if "all" not in source.splits or source.fingerprint == run.trained_on.get("fingerprint"):
         return source.split(run.trained_on.get("seed", 0)).test
     if source.name == run.trained_on.get("source"):

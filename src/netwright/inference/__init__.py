@@ -1,0 +1,1 @@
+"""Networks that are trained, as they run: folded, compiled, in ONNX files, in eight bits."""

@@ -1,0 +1,1 @@
+"""How fast networks and machines are, measured."""

@@ -1,0 +1,1 @@
+"""Networks as drawings: an own SVG, and DOT."""
