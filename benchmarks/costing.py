@@ -2,19 +2,21 @@
 
     python benchmarks/costing.py [--designs 25000] [--rounds 5] [--sketch PATH/core_sketch.py] [--out FILE]
 
-Each round is a fresh process with an empty memory of traces; the three alternate, medians and ratios are printed. All
-get the same designs, drawn beforehand from the paper's space (12 to 28 blocks), and the counts are compared. 25,000 is
-how many designs must be costed to find 500 RegNets within 360 to 400 M macs (arXiv:2003.13678, Section 4). netwright
-counts params, macs and acts; the sketch params and macs; fvcore traces the built module and counts macs (it is given
-few designs, with and without the time to build them). The collector runs as it does by default.
+Each round has fresh processes with empty memories of traces, which take turns: one works while the others wait, so that a
+busy moment of the machine hits all alike. Medians, best rounds and ratios are printed. All get the same designs, drawn
+beforehand from the paper's space (12 to 28 blocks), and the counts are compared. 25,000 is how many designs must be costed
+to find 500 RegNets within 360 to 400 M macs (arXiv:2003.13678, Section 4). netwright counts params, macs and acts; the
+sketch params and macs; fvcore traces the built module and counts macs (it is given few designs, with and without the time
+to build them). The collector runs as it does by default.
 
-Then ResNet-50 alone, in fresh processes too: its counts with an empty memory of traces, beside fvcore's on the module,
-which is built first (by netwright, the fastest of the constructors: see building.md).
+Then ResNet-50 alone: its counts with an empty memory of traces, beside fvcore's on the module, which is built first (by
+netwright, the fastest of the constructors: see building.md).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -24,18 +26,20 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import netwright as nw
 from netwright.graph import making, trace, tracing
-from netwright.graph.graph import resolve_names
+from netwright.graph.graph import refuse_clashes, resolve_names
 from netwright.spaces import Pick, RegNetSpace
 from netwright.zoo import RegNet, network
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("NETWRIGHT_SHARED", ROOT.parent / "shared"))
-PEER_DESIGNS = 10
+TURNS = 10  # of a round; fvcore costs one design in each
 
 
 def draw(count: int, seed: int) -> list[RegNet]:
@@ -49,26 +53,31 @@ def draw(count: int, seed: int) -> list[RegNet]:
     return designs
 
 
-def netwright_rate(designs: list[RegNet]) -> tuple[float, list[list[int]]]:
+Turn = Callable[[list[RegNet]], dict[str, Any]]  # the seconds that some designs take, and their counts
+
+
+def netwright_turn(designs: list[RegNet]) -> dict[str, Any]:
     started = time.perf_counter()
     counts = [trace(design, 224).totals for design in designs]
-    return len(designs) / (time.perf_counter() - started), [list(c[:2]) for c in counts]
+    return {"seconds": time.perf_counter() - started, "counts": [list(c[:2]) for c in counts]}
 
 
-def sketch_rate(designs: list[RegNet], path: Path) -> tuple[float, list[list[int]]]:
+def sketch_turn(path: Path) -> Turn:
     spec = importlib.util.spec_from_file_location("core_sketch", path)
     assert spec is not None
     assert spec.loader is not None
     sketch = importlib.util.module_from_spec(spec)
     sys.modules["core_sketch"] = sketch
     spec.loader.exec_module(sketch)
-    made = [SketchRegNet(design, sketch) for design in designs]
-    started = time.perf_counter()
-    counts = []
-    for design in made:
-        graph = sketch.trace(design, (), sketch.Shape(3, 224, 224))
-        counts.append([graph.params, graph.macs()])
-    return len(designs) / (time.perf_counter() - started), counts
+
+    def turn(designs: list[RegNet]) -> dict[str, Any]:
+        made = [SketchRegNet(design, sketch) for design in designs]
+        started = time.perf_counter()
+        graphs = [sketch.trace(design, (), sketch.Shape(3, 224, 224)) for design in made]
+        counts = [[graph.params, graph.macs()] for graph in graphs]
+        return {"seconds": time.perf_counter() - started, "counts": counts}
+
+    return turn
 
 
 @dataclass(frozen=True)
@@ -100,119 +109,130 @@ class SketchRegNet:
         return x.mean().linear("head.fc", self.design.classes)
 
 
-def fvcore_rate(designs: list[RegNet]) -> tuple[float, float, list[list[int]]]:
-    import torch
-    from fvcore.nn import FlopCountAnalysis
-
-    import netwright as nw
-
-    torch.set_num_threads(1)
+def fvcore_turn(designs: list[RegNet]) -> dict[str, Any]:
     counts, traced, built = [], 0.0, 0.0
-    image = torch.zeros(1, 3, 224, 224)
     for design in designs:
         started = time.perf_counter()
         model = nw.build(design, 224, seed=0).eval()
         built += time.perf_counter() - started
         started = time.perf_counter()
-        found = FlopCountAnalysis(model, image).unsupported_ops_warnings(False).by_operator()
+        macs = fvcore_macs(model)
         traced += time.perf_counter() - started
-        counts.append([sum(p.numel() for p in model.parameters()), int(found["conv"] + found["linear"])])
-    return len(designs) / traced, len(designs) / (traced + built), counts
+        counts.append([sum(p.numel() for p in model.parameters()), macs])
+    return {"seconds": traced, "whole": traced + built, "counts": counts}
 
 
-def resnet_seconds() -> float:
+def fvcore_macs(model: Any) -> int:
+    import torch
+    from fvcore.nn import FlopCountAnalysis
+
+    torch.set_num_threads(1)
+    found = FlopCountAnalysis(model, torch.zeros(1, 3, 224, 224)).unsupported_ops_warnings(False).by_operator()
+    return int(found["conv"] + found["linear"])
+
+
+def resnet_turn(_: list[RegNet]) -> dict[str, Any]:
     net, seconds = network("resnet50"), []
-    for _ in range(25):
-        for memory in (
-            tracing._trace,
-            tracing._trace_whole,
-            making.make_conv,
-            making.make_norm,
-            making.make_linear,
-            resolve_names,
-        ):
+    for _turn in range(5):
+        for memory in (*MEMORIES, resolve_names, refuse_clashes):
             memory.cache_clear()
         started = time.perf_counter()
         assert trace(net, 224).totals == (25_557_032, 4_089_184_256, 11_114_984)
         seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+    return {"seconds": statistics.median(seconds)}
 
 
-def resnet_peer_seconds() -> float:
-    import torch
-    from fvcore.nn import FlopCountAnalysis
+MEMORIES = (tracing._trace, tracing._trace_whole, making.make_conv, making.make_norm, making.make_linear)
 
-    import netwright as nw
 
-    torch.set_num_threads(1)
-    image, seconds = torch.zeros(1, 3, 224, 224), []
-    for _ in range(3):
-        started = time.perf_counter()
-        model = nw.build("resnet50", 224, seed=0).eval()
-        found = FlopCountAnalysis(model, image).unsupported_ops_warnings(False).by_operator()
-        seconds.append(time.perf_counter() - started)
-        assert found["conv"] + found["linear"] == 4_089_184_256
-    return statistics.median(seconds)
+def resnet_fvcore_turn(_: list[RegNet]) -> dict[str, Any]:
+    started = time.perf_counter()
+    assert fvcore_macs(nw.build("resnet50", 224, seed=0).eval()) == 4_089_184_256
+    return {"seconds": time.perf_counter() - started}
+
+
+RESNET, RESNET_FVCORE = "resnet50", "resnet50 by fvcore"
 
 
 def worker(name: str, count: int, seed: int, sketch: Path) -> None:
-    if name in ("resnet50", "resnet50 by fvcore"):
-        print(json.dumps({"seconds": resnet_seconds() if name == "resnet50" else resnet_peer_seconds()}))
-        return
+    """Take a turn for each line that is read, with the next of the designs."""
+    turns = {"netwright": netwright_turn, "fvcore": fvcore_turn, RESNET: resnet_turn, RESNET_FVCORE: resnet_fvcore_turn}
+    turn = sketch_turn(sketch) if name == "sketch" else turns[name]
+    if "fvcore" in name:
+        importlib.import_module("fvcore.nn")
     designs = draw(count, seed)
-    if name == "fvcore":
-        rate, whole, counts = fvcore_rate(designs)
-    else:
-        rate, counts = netwright_rate(designs) if name == "netwright" else sketch_rate(designs, sketch)
-        whole = rate
-    print(json.dumps({"rate": rate, "whole": whole, "counts": counts[:PEER_DESIGNS], "checksum": sum(map(sum, counts))}))
+    for i in range(TURNS):
+        sys.stdin.readline()
+        print(json.dumps(turn(designs[count * i // TURNS : count * (i + 1) // TURNS])), flush=True)
 
 
-def run_worker(name: str, count: int, seed: int, sketch: Path) -> dict[str, Any]:
-    words = [sys.executable, __file__, "--worker", name, "--designs", str(count), "--seed", str(seed), "--sketch", str(sketch)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+def take_turns(counts: dict[str, int], seed: int, sketch: Path) -> dict[str, list[dict[str, Any]]]:
+    """A fresh process for each name; one works while the others wait, so that a busy moment hits all alike."""
+    words = [sys.executable, __file__, "--seed", str(seed), "--sketch", str(sketch), "--worker"]
+    pipe = subprocess.PIPE
+    with contextlib.ExitStack() as stack:
+        running = {
+            name: stack.enter_context(subprocess.Popen([*words, name, "--designs", str(n)], stdin=pipe, stdout=pipe, text=True))
+            for name, n in counts.items()
+        }
+        taken: dict[str, list[dict[str, Any]]] = {name: [] for name in counts}
+        for _ in range(TURNS):
+            for name, process in running.items():
+                assert process.stdin is not None
+                assert process.stdout is not None
+                print(file=process.stdin, flush=True)
+                taken[name].append(json.loads(process.stdout.readline()))
+    return taken
 
 
 def measure(designs: int, rounds: int, sketch: Path) -> str:
-    names = ["netwright", *(["sketch"] if sketch.is_file() else [])]
-    if importlib.util.find_spec("fvcore") is not None:
-        names.append("fvcore")
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    counts = {"netwright": designs, **({"sketch": designs} if sketch.is_file() else {})}
+    peer = importlib.util.find_spec("fvcore") is not None
+    if peer:
+        counts["fvcore"] = TURNS
+    rates: dict[str, list[float]] = {}
     for seed in range(rounds):
-        for name in names:
-            count = PEER_DESIGNS if name == "fvcore" else designs
-            results[name].append(run_worker(name, count, seed, sketch))
-        for name in names[1:]:
-            assert results[name][-1]["counts"] == results["netwright"][-1]["counts"], f"{name} counts otherwise"
-        if "sketch" in names:
-            assert results["sketch"][-1]["checksum"] == results["netwright"][-1]["checksum"]
-    text = table(results, designs, rounds, sketch)
-    return f"{text}\n\n{resnet_table(rounds, sketch)}" if "fvcore" in names else text
+        taken = take_turns(counts, seed, sketch)
+        for name, turns in taken.items():
+            for own, ours in zip(turns, taken["netwright"], strict=True):  # fvcore has the first designs only
+                assert name == "fvcore" or own["counts"] == ours["counts"], f"{name} counts otherwise"
+            rates.setdefault(name, []).append(counts[name] / sum(turn["seconds"] for turn in turns))
+        if peer:
+            found = [one for turn in taken["fvcore"] for one in turn["counts"]]
+            assert found == [one for turn in taken["netwright"] for one in turn["counts"]][:TURNS], "fvcore counts otherwise"
+            rates.setdefault("fvcore, building included", []).append(TURNS / sum(t["whole"] for t in taken["fvcore"]))
+    text = table(rates, designs, rounds, sketch)
+    return f"{text}\n\n{resnet_table(rounds, sketch)}" if peer else text
 
 
 def resnet_table(rounds: int, sketch: Path) -> str:
-    names = ["resnet50", "resnet50 by fvcore"]
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+    taken: dict[str, list[float]] = {RESNET: [], RESNET_FVCORE: []}
     for seed in range(rounds):
-        for name in names:
-            seconds[name].append(run_worker(name, 1, seed, sketch)["seconds"])
-    ours, peers = (1000 * statistics.median(seconds[name]) for name in names)
-    lines = ["| ResNet-50 counted by | ms | netwright is |", "|---|---:|---:|", f"| netwright | {ours:.2f} | 1 x |"]
-    return "\n".join([*lines, f"| fvcore, building included | {peers:.0f} | {peers / ours:,.0f} x |"])
+        for name, turns in take_turns(dict.fromkeys(taken, 0), seed, sketch).items():
+            taken[name] += [turn["seconds"] for turn in turns]
+    ratio = statistics.median(peer / ours for ours, peer in zip(*taken.values(), strict=True))
+    cells = [" | ".join(f"{1000 * of(seconds):.2f}" for of in (statistics.median, min)) for seconds in taken.values()]
+    return "\n".join(
+        [
+            "| ResNet-50 counted by | ms, median | ms, best | netwright is |",
+            "|---|---:|---:|---:|",
+            f"| netwright | {cells[0]} | 1 x |",
+            f"| fvcore, building included | {cells[1]} | {ratio:,.0f} x |",
+        ]
+    )
 
 
-def table(results: dict[str, list[dict[str, Any]]], designs: int, rounds: int, sketch: Path) -> str:
-    rates = {name: statistics.median(r["rate"] for r in rows) for name, rows in results.items()}
-    if "fvcore" in results:
-        rates["fvcore, building included"] = statistics.median(r["whole"] for r in results["fvcore"])
-    lines = ["| counted by | designs per second | netwright is |", "|---|---:|---:|"]
-    lines += [f"| {name} | {rate:,.1f} | {rates['netwright'] / rate:,.2f} x |" for name, rate in rates.items()]
-    lines += ["", f"Median of {rounds} rounds of {designs:,} designs ({PEER_DESIGNS} for fvcore), one core; counts agree."]
-    ratios = [a["rate"] / b["rate"] for a, b in zip(results["netwright"], results.get("sketch", []), strict=False)]
-    if ratios:
-        lines.append(f"Ratio to the sketch by round: {', '.join(f'{r:.2f}' for r in ratios)}.")
+def table(rates: dict[str, list[float]], designs: int, rounds: int, sketch: Path) -> str:
+    ratios = {name: [a / b for a, b in zip(rates["netwright"], rate, strict=True)] for name, rate in rates.items()}
+    lines = ["| counted by | designs per second, median | best round | netwright is |", "|---|---:|---:|---:|"]
+    for name, rate in rates.items():
+        lines.append(f"| {name} | {statistics.median(rate):,.1f} | {max(rate):,.1f} | {statistics.median(ratios[name]):,.2f} x |")
+    lines += [
+        "",
+        f"{rounds} rounds of {designs:,} designs ({TURNS} for fvcore), one core; counts agree. Ratios are medians over rounds.",
+    ]
+    if "sketch" in ratios:
+        lines.append(f"Ratio to the sketch by round: {', '.join(f'{r:.2f}' for r in ratios['sketch'])}.")
     else:
         lines.append(f"The sketch is not at {sketch}: left out.")
     lines.append(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores.")

@@ -19,7 +19,7 @@ FIELDS = 5
 
 # A tape's names carry one mark: "~relu" asks for a name of its own (relu, relu_1, ...), "#stage1"
 # is a section, which groups the layers of a block but leaves their names as they are.
-AUTOMATIC, SECTION = "~", "#"
+MARKS = AUTOMATIC, SECTION = "~", "#"
 
 
 class Node(NamedTuple):
@@ -59,7 +59,7 @@ class Graph:
                 acts += counts[2]
         self.totals: Counts = (params, macs, acts)
         if sectioned:
-            _refuse_clashes([node.name for node in self.nodes])
+            refuse_clashes(tuple(self._opened_names()))
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -79,8 +79,7 @@ class Graph:
             for i, (mark, layer, read, shape, _) in enumerate(entries(self._tape)):
                 inputs = tuple([place[j] for j in read])
                 if mark[0] == SECTION:
-                    if not isinstance(layer, Graph):
-                        raise DesignError(f"{mark!r} is no name for a layer: write letters, digits and _ with dots between")
+                    assert isinstance(layer, Graph)
                     opened[i] = _open_section(nodes, self._names[i], layer, inputs)
                     place.append(opened[i][0])
                 elif type(layer) is Item and read[0] in opened:
@@ -90,6 +89,16 @@ class Graph:
                     nodes.append(Node(self._names[i], layer, inputs, shape, "", mark[0] == AUTOMATIC))
             self._read = tuple(nodes), tuple([place[i] for i in self._outputs])
         return self._read
+
+    def _opened_names(self) -> Iterator[str]:
+        """Those of the nodes; but for the sections' own, none has to be made to know them."""
+        for mark, layer, name in zip(self._tape[::FIELDS], self._tape[1::FIELDS], self._names, strict=True):
+            if mark[0] == SECTION:
+                if not isinstance(layer, Graph):
+                    raise DesignError(f"{mark!r} is no name for a layer: write letters, digits and _ with dots between")
+                yield from [_called_in(name, node) for node in layer.nodes[layer.inputs :]]
+            elif type(layer) is not Item:
+                yield name
 
     def tape(self) -> Tape:
         """What was written, as one flat list."""
@@ -135,11 +144,15 @@ def _open_section(nodes: list[Node], label: str, section: Graph, inputs: tuple[i
     """Append the nodes of a section; returns the places of its outputs."""
     place = [*inputs, *range(len(nodes), len(nodes) + len(section.nodes) - section.inputs)]
     for node in section.nodes[section.inputs :]:
-        name = f"{label}_{node.name}" if node.automatic else node.name
         around = f"{label}.{node.section}" if node.section else label
         moved = tuple([place[i] for i in node.inputs])
-        nodes.append(node._replace(name=name, inputs=moved, section=around))
+        nodes.append(node._replace(name=_called_in(label, node), inputs=moved, section=around))
     return [place[i] for i in section.outputs]
+
+
+def _called_in(label: str, node: Node) -> str:
+    """The name of a section's node outside of it."""
+    return f"{label}_{node.name}" if node.automatic else node.name
 
 
 _NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
@@ -152,23 +165,26 @@ def resolve_names(marked: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
     Automatic names avoid the given ones and are numbered in order. Raises DesignError when two layers
     would share a name, or one would lie inside another.
     """
-    given = [name for name in marked if name[:1] not in (AUTOMATIC, SECTION)]
-    _refuse_clashes(given)
-    taken = {".".join(parts[:i]) for parts in (name.split(".") for name in given) for i in range(1, len(parts) + 1)}
-    resolved = []
-    for name in marked:
-        if name[:1] in (AUTOMATIC, SECTION):
-            name = stem = name[1:]
+    marks = [name[:1] for name in marked]
+    given = tuple([name for name, mark in zip(marked, marks, strict=True) if mark not in MARKS])
+    refuse_clashes(given)
+    taken = {*given, *[outer for name in given if "." in name for outer in _outer_names(name)]}
+    resolved = list(marked)
+    for i, mark in enumerate(marks):
+        if mark in MARKS:
+            name = stem = marked[i][1:]
             number = 0
             while name in taken:
                 number += 1
                 name = f"{stem}_{number}"
             taken.add(name)
-        resolved.append(name)
-    return tuple(resolved), any(name[:1] == SECTION for name in marked)
+            resolved[i] = name
+    return tuple(resolved), SECTION in marks
 
 
-def _refuse_clashes(given: list[str]) -> None:
+@lru_cache(maxsize=1 << 12)
+def refuse_clashes(given: tuple[str, ...]) -> None:
+    """Raise DesignError when two layers share a name, one lies inside another, or a name is none."""
     taken: set[str] = set()
     for name in given:
         if not _NAME.fullmatch(name):
@@ -177,7 +193,13 @@ def _refuse_clashes(given: list[str]) -> None:
             raise DesignError("two layers have this name", name)
         taken.add(name)
     for name in given:
-        parts = name.split(".")
-        for i in range(1, len(parts)):
-            if (outer := ".".join(parts[:i])) in taken:
+        for outer in _outer_names(name) if "." in name else ():
+            if outer in taken:
                 raise DesignError(f"this name lies inside the layer {outer!r}", name)
+
+
+def _outer_names(name: str) -> Iterator[str]:
+    """Of the blocks around what is called so: a.b and a for a.b.c."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name

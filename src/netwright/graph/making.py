@@ -15,9 +15,9 @@ def make_conv(
     shape: Shape, width: int, kernel: int | Pair, stride: int | Pair, padding: int | Padding | None, *rest: Any
 ) -> tuple[L.Conv, Shape, Counts]:
     """A convolution on a map of `shape`, its output shape and its counts; `rest` is groups, bias and role."""
-    for name, value in (("width", width), ("kernel", kernel), ("stride", stride), ("groups", rest[0])):
-        if type(value) is not int or value < 1:
-            check_sizes(**{name: value})
+    groups = rest[0]
+    if not (type(width) is type(kernel) is type(stride) is type(groups) is int and min(width, kernel, stride, groups) > 0):
+        check_sizes(width=width, kernel=kernel, stride=stride, groups=groups)
     kernel = pair(kernel)
     if padding is None:
         padding = (kernel[0] // 2, kernel[1] // 2)
