@@ -13,7 +13,7 @@ help:
 	@echo "make test       all tests but the slow ones"
 	@echo "make test-slow  the slow ones: torch.compile, torch.export, Imagenette end to end"
 	@echo "make check      what CI runs: format, lint, types, all tests with warnings as errors"
-	@echo "make compat     timm and torchvision beside netwright: weights, names and counts of every network (25 minutes)"
+	@echo "make compat     timm and torchvision beside netwright: weights, names and counts of every network (15 minutes)"
 	@echo "make bench      the benchmarks, printed as tables"
 
 setup: $(READY)

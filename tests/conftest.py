@@ -23,6 +23,12 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(autouse=True)
+def _uncalibrated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the machine was calibrated is nothing to the tests."""
+    monkeypatch.setenv("NETWRIGHT_PROFILES", str(tmp_path_factory.getbasetemp() / "no-profiles"))
+
+
 @pytest.fixture(scope="session")
 def imagenette(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Imagenette's pictures, unpacked: train/ and val/ with ten classes."""

@@ -6,6 +6,7 @@ import copy
 import csv
 import io
 import json
+import logging
 import math
 import random
 import subprocess
@@ -24,9 +25,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry, register_flop_formula
 
 import netwright as nw
+from netwright.costing.fitting import fit
 from netwright.costing.memory import memory_of, saved_bytes
 from netwright.counting.measure import CostNote, measure
 from netwright.counting.module import ModuleCost, cost_module
@@ -446,6 +448,91 @@ def test_inference_mode_inside_of_a_module_hides_nothing() -> None:
     assert (made.macs, made.memory.saved) == (100 * 4 * 27 + 800, 0)
 
 
+# ---------------------------------------------------------------- operations outside of aten
+
+
+@torch.library.custom_op("netwright_tests::clone", mutates_args=())  # named as one that is silent in aten
+def foreign(x: Tensor, weight: Tensor) -> Tensor:
+    return F.conv2d(x, weight)
+
+
+@foreign.register_fake
+def _(x: Tensor, weight: Tensor) -> Tensor:
+    return x.new_empty(x.shape[0], weight.shape[0], x.shape[2] - 2, x.shape[3] - 2)
+
+
+@torch.library.custom_op("netwright_tests::on_values", mutates_args=())  # knows nothing of fake tensors
+def on_values(x: Tensor) -> Tensor:
+    return x * 2
+
+
+@torch.library.custom_op("netwright_tests::into", mutates_args=("out",))
+def into(x: Tensor, out: Tensor) -> None:
+    out.copy_(x)
+
+
+class Foreign(nn.Module):
+    """A layer that is one custom operation, the same as a function, and a convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.stem = ForeignLayer(), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.stem(self.layer(x))
+        return torch.ops.netwright_tests.clone(x, torch.zeros(4, 4, 3, 3))
+
+
+class ForeignLayer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(4, 3, 3, 3))
+
+    def forward(self, x: Tensor) -> Any:
+        return torch.ops.netwright_tests.clone(x, self.weight)
+
+
+def test_operations_outside_of_aten_are_rows_and_named_as_not_counted() -> None:
+    with pytest.warns(CostNote, match="Foreign uses operations outside of aten.* not counted: netwright_tests::clone;") as notes:
+        made = nw.cost(Foreign(), 12)
+    assert len(notes) == 1
+    assert notes[0].filename == __file__
+    assert [(line.name, line.kind, line.shape, line.macs, line.acts) for line in made.lines] == [
+        ("layer", "clone", (4, 10, 10), 0, 0),
+        ("stem", "conv 1x1", (4, 10, 10), 1600, 400),
+        ("clone", "clone", (4, 8, 8), 0, 0),
+    ]
+    assert (made.macs, made.acts, made.lines[0].params) == (1600, 400, 108)
+
+
+def test_an_operation_outside_of_aten_counts_with_a_formula_of_flops() -> None:
+    packet = torch.ops.netwright_tests.clone
+
+    def flops(x: Any, weight: Any, out_shape: Any = None, **kwargs: Any) -> int:
+        return int(2 * math.prod(out_shape) * math.prod(weight[1:]))
+
+    register_flop_formula(packet)(flops)
+    try:
+        made = nw.cost(ForeignLayer(), 12)
+    finally:
+        del flop_registry[packet]
+    assert [(line.kind, line.macs, line.acts) for line in made.lines] == [("clone", 400 * 27, 400)]
+
+
+def test_operations_outside_of_aten_that_need_values_or_write_in_place() -> None:
+    class Both(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            into(on_values(x), out := torch.empty_like(x))
+            return out
+
+    with pytest.warns(CostNote) as notes:
+        made = nw.cost(Both(), 12)
+    said = [str(note.message) for note in notes if "outside of aten" in str(note.message)]
+    assert len(said) == 1
+    assert "netwright_tests::on_values, netwright_tests::into;" in said[0]
+    assert [line.kind for line in made.lines] == ["on_values"]
+
+
 # ---------------------------------------------------------------- the module stays as it is
 
 
@@ -633,6 +720,24 @@ def test_mistakes_are_told_in_one_line(make: Callable[[], nn.Module], arguments:
     assert "\n" not in str(told.value)
 
 
+def test_torch_logs_nothing_of_a_wrong_shape(capfd: pytest.CaptureFixture[str]) -> None:
+    """In a program of its own too: pytest may hold torch's handlers."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    before = list(log.filters), log.level, log.disabled
+    with pytest.raises(NetwrightError, match="does not run on an input of 1 x 3 x 8 x 8"):
+        nw.cost(nn.Sequential(nn.Flatten(), nn.Linear(5, 3)), 8)
+    assert (list(log.filters), log.level, log.disabled) == before
+    program = (
+        "import netwright as nw\nfrom torch import nn\n"
+        "try:\n    nw.cost(nn.Sequential(nn.Flatten(), nn.Linear(5, 3)), 8)\nexcept nw.NetwrightError as error:\n    print(error)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert out.startswith("Sequential does not run")
+    assert len(out.splitlines()) == 1
+
+
 def test_what_is_no_module() -> None:
     with pytest.raises(NetwrightError, match=r"Mixed is a class of torch modules: cost an instance, Mixed\(...\)"):
         nw.cost(Mixed)
@@ -662,6 +767,46 @@ def test_modules_and_designs_side_by_side() -> None:
 
 def _growth(module: nn.Module) -> int:
     return kept_by(module, (4, 3, 64, 64)) - kept_by(module, (3, 3, 64, 64))
+
+
+class Alone(nn.Module):
+    """Keeps `times` maps of a batch of one, and `others` maps of each image of a larger one."""
+
+    def __init__(self, times: int, others: int) -> None:
+        super().__init__()
+        self.stem, self.times, self.others = nn.Conv2d(3, 4, 3), times, others
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for _ in range(self.times if len(x) == 1 else self.others):
+            x = torch.sigmoid(x)
+        return x
+
+
+@pytest.mark.parametrize(("times", "others"), [(1, 9), (9, 1), (30, 1), (3, 3)])
+@pytest.mark.parametrize("room", [0, 1, 100_000, 10**7])
+def test_the_largest_batch_of_a_module_that_goes_another_way_for_one_image(times: int, others: int, room: int) -> None:
+    made = nw.cost(Alone(times, others), 32)
+    limit = made.memory_at(1).training + room
+    found = fit(made, limit)
+    assert found.batch >= 1
+    assert found.needs == made.memory_at(found.batch).training <= limit
+    assert found.next_needs == made.memory_at(found.batch + 1).training
+    assert found.next_needs > limit
+    with pytest.raises(NetwrightError, match="for a batch of 1: more than the limit"):
+        fit(made, made.memory_at(1).training - 1)
+
+
+def test_no_batch_is_the_largest_of_a_module_that_keeps_no_more_for_more_images() -> None:
+    class Sparing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sigmoid(x[: max(5 - len(x), 1)].detach().requires_grad_())
+
+    made = nw.cost(Sparing(), 32)
+    assert [made.memory_at(batch).training for batch in (1, 2, 3)] == [12288, 12288 * 2, 12288 * 2]
+    assert fit(made, 12288).batch == 1
+    with pytest.raises(NetwrightError, match="training keeps nothing for an image: every batch fits"):
+        fit(made, 10**6)
 
 
 @pytest.mark.parametrize("by", ["layer", "block", "stage"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 import random
 import re
 import xml.etree.ElementTree as ET
@@ -561,6 +563,27 @@ def test_files(tmp_path: Path, suffix: str, start: bytes) -> None:
             assert picture.size[0] / picture.size[1] == pytest.approx(297 / 210, abs=0.01)
             assert len(picture.convert("L").getcolors(256) or []) > 10
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.ENOSPC, 1), (errno.EIO, 1), (errno.EMFILE, 1), (errno.EFBIG, 1), (errno.EACCES, 2), (errno.EROFS, 2)],
+)
+def test_what_another_path_would_mend_is_told_from_failures(
+    number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of every file that netwright writes: 2 for the path's fault, 1 for the disk's or the system's."""
+
+    def refused(self: Path, data: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    path = tmp_path / "net.svg"
+    path.write_text("before")
+    monkeypatch.setattr(Path, "write_bytes", refused)
+    assert main(["draw", "resnet18", "-o", str(path)]) == code
+    assert capsys.readouterr().err == f"netwright: cannot write {path}: {os.strerror(number)}\n"
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_python_mistakes(tmp_path: Path) -> None:

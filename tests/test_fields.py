@@ -100,7 +100,7 @@ def test_the_published_field_of_inception_v2() -> None:
 class Step(Design):
     """A layer of a random network. Its 'two' are branches whose windows have different centres."""
 
-    kind: Literal["conv", "pool", "same", "subsample", "add", "concat"]
+    kind: Literal["conv", "pool", "same", "subsample", "add", "multiply", "concat"]
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
@@ -117,7 +117,9 @@ class Step(Design):
             return x.subsample(x.channels, self.stride[0])
         wide = x.conv("wide", 2, self.kernel, self.stride, padding="same")
         narrow = x.conv("narrow", 2, 1, self.stride, padding=0)
-        return wide + narrow if self.kind == "add" else nw.concat(narrow, wide)
+        if self.kind == "concat":
+            return nw.concat(narrow, wide)
+        return wide + narrow if self.kind == "add" else narrow * wide
 
 
 class Steps(Design):
@@ -133,7 +135,7 @@ def pairs(least: int, most: int) -> st.SearchStrategy[tuple[int, int]]:
     return st.tuples(st.integers(least, most), st.integers(least, most))
 
 
-KINDS = st.sampled_from(["conv", "pool", "same", "subsample", "add", "concat"])
+KINDS = st.sampled_from(["conv", "pool", "same", "subsample", "add", "multiply", "concat"])
 STEPS = st.lists(st.builds(Step, KINDS, pairs(1, 4), pairs(1, 2), pairs(0, 2)), min_size=1, max_size=4).map(tuple).map(Steps)
 
 

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 import netwright as nw
 from netwright.cli import main
 from netwright.costing.ceilings import ceilings
+from netwright.costing.kept import VARIABLE
 from netwright.costing.latency import (
     ChainSample,
     Machine,
@@ -36,7 +37,7 @@ from netwright.costing.latency import (
     works_of,
 )
 from netwright.costing.latency_fit import Fitted, nonnegative
-from netwright.costing.profiles import VARIABLE, bring, from_json, load, save, this_machine, to_json
+from netwright.costing.profiles import bring, from_json, load, save, this_machine, to_json
 from netwright.costing.workload import Work, work_of
 from netwright.errors import NetwrightError
 from netwright.graph import layers as L
@@ -310,6 +311,57 @@ def test_the_newest_profile_of_this_machine_is_found(shelf: Path) -> None:
     found = find_profile()
     assert found is not None
     assert found.name == "new"
+
+
+def test_the_newest_profile_is_found_for_a_device_and_a_number_of_threads(shelf: Path) -> None:
+    made = Law().profile()
+    for i, changes in enumerate(({"threads": 2}, {"device": "cuda", "threads": 8}, {"threads": 1})):
+        name = f"profile{i}"
+        os.utime(save(replace(made, name=name, **changes)), (i, i))  # type: ignore[arg-type]
+    for wanted, name in (({}, "profile2"), ({"threads": 2}, "profile0"), ({"device": "cuda"}, "profile1")):
+        found = find_profile(**wanted)  # type: ignore[arg-type]
+        assert found is not None
+        assert found.name == name
+    assert find_profile(threads=3) is None
+
+
+def test_once_calibrated_cost_predicts_by_itself_and_says_from_which_profile(capsys: Capture) -> None:
+    assert main(["cost", "resnet18", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["milliseconds"] is None
+    made = Law().profile()
+    save(made)
+    expected = sum(predict(trace(nw.network("resnet18")).flat().rows, made, 4))
+    for command in ("cost", "compare"):
+        assert main([command, "resnet18", "--batch", "4", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        told = told["networks"][0] if command == "compare" else told
+        assert told["milliseconds"] == pytest.approx(expected)
+        assert told["profile"] == str(made)
+        assert main([command, "resnet18", "--csv"]) == 0
+        assert str(made) in capsys.readouterr().out
+        for words in (["--profile", "none"], ["--precision", "bf16"]):  # the profile is one of fp32
+            assert main([command, "resnet18", *words, "--json"]) == 0
+            told = json.loads(capsys.readouterr().out)
+            assert (told["networks"][0] if command == "compare" else told)["milliseconds"] is None
+        assert main([command, "resnet18", "--precision", "bf16", "--profile", "fake"]) == 2
+        assert "measured in fp32" in capsys.readouterr().err
+
+
+def test_a_profile_may_be_named_by_its_path(tmp_path: Path) -> None:
+    path = save(Law().profile(), tmp_path / "mine.json")
+    assert (
+        nw.cost(nw.network("resnet18"), profile=path).milliseconds
+        == nw.cost(nw.network("resnet18"), profile=str(path)).milliseconds
+    )
+
+
+def test_a_path_that_cannot_be_written_is_told_before_measuring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("netwright.measuring.calibrate.calibrate", lambda **_: pytest.fail("it measured"))
+    assert main(["calibrate", "-o", str(tmp_path / "file" / "p.json")]) == 2
+    assert "cannot write" in capsys.readouterr().err
 
 
 def test_a_profile_of_another_machine_is_never_used_silently(tmp_path: Path) -> None:

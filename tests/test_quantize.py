@@ -18,9 +18,10 @@ from netwright.cli import main
 from netwright.data import Pictures, open_source
 from netwright.errors import FailedError, NetwrightError
 from netwright.inference.export import export_onnx
-from netwright.inference.onnx_files import onnx_about, open_onnx
+from netwright.inference.onnx_files import open_onnx
 from netwright.inference.quantize import quantize_onnx
 from netwright.progress import Progress
+from netwright.training import exporting
 from netwright.training.evaluation import evaluate_model, evaluate_onnx
 from netwright.training.exporting import Quantized
 from netwright.training.run import load_network
@@ -65,10 +66,10 @@ def test_weights_and_maps_are_integers(made: Quantized) -> None:
 
 
 def test_the_file_says_what_it_is(run: nw.Run, made: Quantized) -> None:
-    about = onnx_about(made.file)
+    network = open_onnx(made.file, threads=1)
+    about = network.about
     assert (about["precision"], about["calibrated_on"], about["accuracy_of"]) == ("int8", 64, 359)
     assert (about["accuracy_float32"], about["accuracy_int8"]) == (made.before.accuracy, made.after.accuracy)
-    network = open_onnx(made.file, threads=1)
     assert (network.classes, network.channels, network.preprocessing) == (run.classes, 1, run.preprocessing)
 
 
@@ -156,7 +157,7 @@ def test_the_command(run: nw.Run, tmp_path: Path, capsys: pytest.CaptureFixture[
     words = ["export", str(run.folder), "-o", str(tmp_path / "net.onnx"), "--int8", "--data", "digits", "--pictures", "32"]
     assert main([*words, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    about = onnx_about(tmp_path / "net.onnx")
+    about = open_onnx(tmp_path / "net.onnx").about
     for key in ("precision", "accuracy_float32", "accuracy_int8", "accuracy_of", "calibrated_on"):
         assert told[key] == about[key]
     assert told["bytes_int8"] < told["bytes_float32"]
@@ -185,6 +186,31 @@ def test_faults_of_the_command_are_one_line(
     assert "has 3 channels, the network takes 1" in refusal([*words, "--int8", "--data", str(photos)], capsys)
     assert "let it end with .onnx" in refusal([*words[:-1], str(tmp_path / "net.pt"), "--int8", "--data", "digits"], capsys)
     assert not (tmp_path / "net.onnx").exists()
+
+
+def unexpected(*args: object, **words: object) -> None:
+    raise AssertionError("this was not to be reached")
+
+
+def test_a_path_that_cannot_be_written_is_told_before_any_work(
+    run: nw.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("read_with_bar", "labelled", "export_onnx", "quantize_onnx", "evaluate_onnx"):
+        monkeypatch.setattr(exporting, name, unexpected)
+    (tmp_path / "file").write_text("here")
+    path = tmp_path / "file" / "net.onnx"
+    words = ["export", str(run.folder), "-o", str(path), "--int8", "--data", "digits"]
+    assert f"cannot write {path}: Not a directory" in refusal(words, capsys)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_failed_evaluation_keeps_the_old_file(run: nw.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "evaluate_onnx", unexpected)
+    (tmp_path / "net.onnx").write_text("before")
+    with pytest.raises(AssertionError, match="not to be reached"):
+        nw.export_int8(run, tmp_path / "net.onnx", "digits", pictures=4)
+    assert (tmp_path / "net.onnx").read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
 
 
 def test_data_of_other_classes_and_changed_data_are_refused(photos: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -36,7 +37,7 @@ def cost(
     precision: Precision = "fp32",
     optimizer: str = "momentum",
     deploy: bool = False,
-    profile: Profile | None = None,
+    profile: Profile | str | os.PathLike[str] | None = None,
 ) -> Cost:
     """The cost of a design, a traced graph or a torch module, for images of `image` pixels (one side, or height and width).
 
@@ -93,7 +94,7 @@ def compare(
     precision: Precision = "fp32",
     optimizer: str = "momentum",
     deploy: bool = False,
-    profile: Profile | None = None,
+    profile: Profile | str | os.PathLike[str] | None = None,
     fit: int | str | None = None,
 ) -> Comparison:
     """Networks side by side: names of the zoo, designs, graphs, torch modules, or costs made before (which stay as they are).

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from netwright.costing.kept import kept
 from netwright.errors import NetwrightError, did_you_mean
-from netwright.graph import Design, from_json
+from netwright.graph import Design, read_design
 from netwright.zoo import network
+
+if TYPE_CHECKING:
+    from netwright.costing.latency import Profile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,19 +26,32 @@ F = TypeVar("F", bound=Callable[..., Any])
 def read_network(text: str) -> Design:
     """A design from a name of the zoo, a design's JSON file, a run's folder, or `file.py:name`."""
     path = Path(text)
-    if path.is_dir() and (path / "design.json").exists():
+    if is_run(text):
         path = path / "design.json"
     if path.suffix == ".json":
-        try:
-            return from_json(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise NetwrightError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-        except NetwrightError as error:
-            raise NetwrightError(f"{path}: {error}") from None
+        return read_design(path)
     file, colon, name = text.rpartition(":")
     if colon and file.endswith(".py"):
         return _from_file(Path(file), name)
     return network(text)
+
+
+def is_run(text: str) -> bool:
+    """Whether it is a folder that holds a design; a name of any length may be asked about."""
+    return os.path.exists(os.path.join(text, "design.json"))  # noqa: PTH110, PTH118
+
+
+def read_profile(name: str | None, precision: str) -> Profile | None:
+    """The profile to predict time with: that of the name, or this machine's own, where there is one of the precision.
+
+    "none" is for no prediction.
+    """
+    if name == "none" or (name is None and not kept()):
+        return None
+    from netwright.costing.latency import find_profile
+
+    found = find_profile(name)
+    return found if name is not None or (found is not None and found.precision == precision) else None
 
 
 def _from_file(path: Path, name: str) -> Design:
@@ -112,7 +130,7 @@ def _formed(made: Any, form: str) -> str:
     if form == "html":
         from netwright.costing.formats import html_page
 
-        return html_page(str(made).partition("\n")[0], made._repr_html_())
+        return html_page(f"netwright {click.get_current_context().info_name}", made._repr_html_())
     return f"{made}\n"
 
 
@@ -132,7 +150,7 @@ def option_channels(command: F) -> F:
 
 def option_profile(command: F) -> F:
     """--profile P."""
-    told = "Predict the time on a machine: the name or file of its profile (netwright calibrate makes one)."
+    told = "Predict the time on a machine: name or file of its profile; by default this one's, if calibrated; none: no time."
     return click.option("--profile", metavar="P", help=told)(command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from netwright.costing.latency import EAGER, RUNTIMES
     type=click.FloatRange(0, 3600, min_open=True, max_open=True),
     default=120.0,
     show_default=True,
-    help="To measure.",
+    help="To measure, about; three rounds at least, which take half a minute.",
 )
 @click.option("--name", metavar="NAME", help="What to call the profile; by default by processor, threads and runtime.")
 @click.option("-o", "--out", metavar="FILE", type=click.Path(path_type=Path), help="Also write the profile (or the script) here.")
@@ -61,6 +62,7 @@ def command(
 def _calibrate(how: tuple[int | None, str, str, float, str | None], out: Path | None, as_json: bool) -> None:
     from netwright.costing.ceilings import ceilings
     from netwright.costing.profiles import check_name, save, to_json
+    from netwright.files import write_json, writing
     from netwright.progress import Progress
 
     threads, device, runtime, seconds, name = how
@@ -68,10 +70,14 @@ def _calibrate(how: tuple[int | None, str, str, float, str | None], out: Path | 
         check_name(name)
     from netwright.measuring.calibrate import calibrate
 
-    profile = calibrate(threads=threads, device=device, runtime=runtime, seconds=seconds, name=name or "", progress=Progress())
-    if out is not None:
-        save(profile, out)
-    kept = save(profile)
+    with contextlib.ExitStack() as stack:
+        copy = None if out is None else stack.enter_context(writing(out))  # a path that cannot be written is told now
+        profile = calibrate(
+            threads=threads, device=device, runtime=runtime, seconds=seconds, name=name or "", progress=Progress()
+        )
+        kept = save(profile)
+        if copy is not None:
+            write_json(copy, to_json(profile))
     if as_json:
         print_json(to_json(profile))
     else:
@@ -88,7 +94,8 @@ def _bring(file: Path, name: str | None) -> None:
 
 
 def _list(as_json: bool) -> None:
-    from netwright.costing.profiles import folder, kept, listed
+    from netwright.costing.kept import folder, kept
+    from netwright.costing.profiles import listed
 
     rows = listed()
     if as_json:

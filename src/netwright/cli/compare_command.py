@@ -15,6 +15,7 @@ from netwright.cli.arguments import (
     option_profile,
     option_use,
     read_network,
+    read_profile,
     show,
 )
 from netwright.costing import cost
@@ -69,7 +70,7 @@ def command(
             precision=cast("Precision", precision),
             optimizer=optimizer,
             deploy=deploy,
-            profile=profile,
+            profile=read_profile(profile, precision),
         )
         for net in nets
     ]

@@ -15,6 +15,7 @@ from netwright.cli.arguments import (
     option_profile,
     option_use,
     read_network,
+    read_profile,
     show,
 )
 from netwright.costing import cost
@@ -74,7 +75,7 @@ def command(
         precision=cast("Precision", precision),
         optimizer=optimizer,
         deploy=deploy,
-        profile=profile,
+        profile=read_profile(profile, precision),
     )
     shown = made.fit(fit) if fit is not None else made.explain(explain) if explain is not None else made
     show(shown, (as_json, as_csv, as_markdown, as_html), out)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from netwright.costing.fields import Span, Spans, counted, plain, windows
+from netwright.costing.fields import Span, Spans, counted, is_gated, plain, windows
 from netwright.costing.memory import number_bytes
 from netwright.graph import Flat, Row, Shape
-from netwright.graph.layers import AdaptivePool, Concat, Conv, Flatten, Linear, Multiply, Norm, Pool, Subsample
+from netwright.graph.layers import AdaptivePool, Concat, Conv, Flatten, Linear, Norm, Pool, Subsample
 
 if TYPE_CHECKING:
     from netwright.costing.table import Cost, Line
@@ -138,14 +138,15 @@ def _work(row: Row, line: Line) -> list[Formula]:
 def seen_formulas(flat: Flat, place: int, reached: Sequence[Spans]) -> list[Formula]:
     """Field and jump: one recursion where height and width go alike, else one for each."""
     row = flat.rows[place]
-    read = [reached[i] for i in counted(row)]
+    read = [reached[i] for i in counted(flat, row)]
     over = windows(row.layer, flat.rows[row.inputs[0]].shape, row.shape)
     alike = over[0] == over[1] and all(a == b for a, b in [*read, reached[place]])
+    why = "of the map; through its gate every output depends on the whole image" if is_gated(flat, row) else ""
     formulas = []
     for axis, label in ((0, ""),) if alike else ((0, " height"), (1, " width")):
         own = [span[axis] for span in read]
         window, out = over[axis], reached[place][axis]
-        formulas.append(_field(row, own, window.kernel, out, f"field{label}"))
+        formulas.append(_field(own, window.kernel, out, f"field{label}", why))
         if len(row.shape) == 3:
             jump = max(span.jump for span in own)
             rule, numbers = ("j", number(jump)) if window.stride == 1 else ("j x s", f"{number(jump)} x {number(window.stride)}")
@@ -153,7 +154,7 @@ def seen_formulas(flat: Flat, place: int, reached: Sequence[Spans]) -> list[Form
     return formulas
 
 
-def _field(row: Row, read: Sequence[Span], kernel: int, out: Span, name: str) -> Formula:
+def _field(read: Sequence[Span], kernel: int, out: Span, name: str, why: str) -> Formula:
     rule, numbers = _joined(read)
     jump = max(span.jump for span in read)
     if kernel != 1:
@@ -162,7 +163,6 @@ def _field(row: Row, read: Sequence[Span], kernel: int, out: Span, name: str) ->
         rule, numbers = f"min({rule}, all that was pooled)", f"min({numbers}, {number(out.limit)})"
     if out.size != int(out.size):
         rule, numbers = f"ceil({rule})", f"ceil({numbers})"
-    why = "of the map; through its gate every output depends on the whole image" if isinstance(row.layer, Multiply) else ""
     return Formula(name, rule, numbers, math.ceil(out.size), "px", why)
 
 

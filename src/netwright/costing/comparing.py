@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -103,6 +104,7 @@ def _totals(made: Cost) -> dict[str, Any]:
         "training_bytes": made.memory.training,
         "inference_bytes": made.memory.inference,
         "milliseconds": made.milliseconds,
+        "profile": None if made.profile is None else str(made.profile),
     }
 
 
@@ -154,7 +156,7 @@ def compare(
     precision: Precision = "fp32",
     optimizer: str = "momentum",
     deploy: bool = False,
-    profile: Profile | str | None = None,
+    profile: Profile | str | os.PathLike[str] | None = None,
     fit: int | str | None = None,
 ) -> Comparison:
     """Networks side by side: names of the zoo, designs, traced graphs, or costs made before (which stay as they are).

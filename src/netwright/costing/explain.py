@@ -59,7 +59,7 @@ class Explanation:
         return f"{title}\n\n{markdown_table(['', 'rule', 'numbers', 'value', 'why'], body, left=5)}\n"
 
     def to_json(self) -> dict[str, Any]:
-        """Name, kind, what is read, and the formulas: rule, numbers, value, unit and why."""
+        """Network, name, what bytes are for (use), what is read, and the formulas: rule, numbers, value, unit and why."""
         formulas = [formula._asdict() for formula in self.formulas]
         return {"network": self.network, "name": self.line.name, "use": self.use, "reads": list(self.reads), "formulas": formulas}
 

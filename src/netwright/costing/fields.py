@@ -5,9 +5,9 @@ The recursion of Araujo, Norris and Sim, "Computing Receptive Fields of Convolut
 jump s j. Fields are those of an output far from the border: they may be larger than the image, and what lies
 beyond it is padding.
 
-Where paths join, the field spans all of them (the largest one, where they have one centre). A product is counted
-by its map, not by its gate: through a gate of squeeze-and-excitation every output depends on the whole image, and
-the literature counts the main path.
+Where paths join, the field spans all of them (the largest one, where they have one centre). A map that is scaled by
+a gate of one pixel per channel is counted without it: through a gate of squeeze-and-excitation every output depends on
+the whole image, and the literature counts the main path.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def spans(flat: Flat) -> tuple[Spans, ...]:
     """The field of every row along both axes, with where it begins."""
     reached: list[Spans] = []
     for row in flat.rows:
-        reached.append(_step(flat, row, [reached[i] for i in counted(row)]))
+        reached.append(_step(flat, row, [reached[i] for i in counted(flat, row)]))
     return tuple(reached)
 
 
@@ -128,13 +128,18 @@ def kernel_of(flat: Flat, places: Sequence[int]) -> Field:
     own = (Span(), Span())
     for place in places:
         row = flat.rows[place]
-        reached[place] = _step(flat, row, [reached.get(i, own) for i in counted(row)])
+        reached[place] = _step(flat, row, [reached.get(i, own) for i in counted(flat, row)])
     return field_of(reached[places[-1]], flat.rows[places[-1]].shape)
 
 
-def counted(row: Row) -> tuple[int, ...]:
+def is_gated(flat: Flat, row: Row) -> bool:
+    """Whether the row scales a map by a gate of one pixel for each channel."""
+    return isinstance(row.layer, Multiply) and flat.rows[row.inputs[1]].shape != row.shape
+
+
+def counted(flat: Flat, row: Row) -> tuple[int, ...]:
     """The inputs through which the field is counted."""
-    return row.inputs[:1] if isinstance(row.layer, Multiply) else row.inputs
+    return row.inputs[:1] if is_gated(flat, row) else row.inputs
 
 
 def _step(flat: Flat, row: Row, read: list[Spans]) -> Spans:

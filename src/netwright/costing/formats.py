@@ -145,7 +145,8 @@ def to_json(cost: Cost) -> dict[str, Any]:
     taught = {"activations": sum(lecture.activations), "parameters": lecture.parameters}
     parts = {name: getattr(memory, name) for name in ("parameters", "gradients", "state", "saved", "weights", "maps")}
     bytes_are = {"training": memory.training, "inference": memory.inference, **parts, "lecture": taught}
-    return head | _counts(cost) | {"bytes": bytes_are, "milliseconds": cost.milliseconds, "rows": [_row(x) for x in cost.lines]}
+    time = {"milliseconds": cost.milliseconds, "profile": None if cost.profile is None else str(cost.profile)}
+    return head | _counts(cost) | {"bytes": bytes_are, **time, "rows": [_row(line) for line in cost.lines]}
 
 
 def _counts(of: Line | Cost) -> dict[str, int]:
@@ -163,12 +164,17 @@ def _row(line: Line) -> dict[str, Any]:
 
 
 def to_csv(cost: Cost) -> str:
-    """The lines with a header, the total not among them; pairs (height, width) are written as 3x5."""
+    """The lines with a header, the total not among them; pairs (height, width) are written as 3x5.
+
+    Where time is predicted, a last column says from which profile.
+    """
     rows = [_row(line) for line in cost.lines]
     for row in rows:
         row["shape"] = shape_text(row["shape"])
         for name in _PLACE:
             row[name] = "" if row[name] is None else "x".join(f"{value:.10g}" for value in row[name])
+        if cost.profile is not None:
+            row["profile"] = str(cost.profile)
     return csv_table(rows)
 
 

@@ -77,15 +77,17 @@ class Profile:
         return tuple(sorted({sample.work.kind for sample in self.samples}))
 
 
-def find_profile(name: str | None = None) -> Profile | None:
+def find_profile(name: str | None = None, *, device: str = "cpu", threads: int | None = None) -> Profile | None:
     """The profile of a name or a file; without one this machine's own, or None where it was never calibrated.
+
+    Its own is the newest for eager torch on the `device`, with so many `threads`, or with any number of them.
 
     Raises NetwrightError for a name or file that is not there or is damaged, and for a profile that was measured on
     another machine, unless it was brought in under a name.
     """
     from netwright.costing.profiles import find
 
-    return find(name)
+    return find(name, device, threads)
 
 
 def predict(rows: Sequence[Row], profile: Profile, batch: int = 1) -> tuple[float, ...]:

@@ -10,21 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from netwright.costing.kept import folder, kept
 from netwright.costing.latency import EAGER, RUNTIMES, ChainSample, Machine, Profile, Sample
 from netwright.costing.workload import Work
 from netwright.errors import NetwrightError, did_you_mean
 from netwright.files import read_json, write_json
 
 SCHEMA = 1  # of the file's form; raised when an old file would be read wrongly, or a layer's traits change
-VARIABLE = "NETWRIGHT_PROFILES"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-
-
-def folder() -> Path:
-    """Where profiles are kept: $NETWRIGHT_PROFILES, or netwright/profiles in the user's cache."""
-    if os.environ.get(VARIABLE):
-        return Path(os.environ[VARIABLE])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netwright" / "profiles"
 
 
 def describe_processor() -> str:
@@ -180,28 +173,24 @@ def bring(path: Path, name: str | None = None) -> Profile:
     return made
 
 
-def kept() -> list[Path]:
-    """The files of the profiles that are kept, by name."""
-    return sorted(folder().glob("[!.]*.json"))
-
-
 # ---------------------------------------------------------------- which one
 
 
-def find(name: str | None) -> Profile | None:
+def find(name: str | None, device: str = "cpu", threads: int | None = None) -> Profile | None:
     """See `latency.find_profile`."""
-    return _own() if name is None else _named(os.fspath(name))
+    return _own(device, threads) if name is None else _named(name)
 
 
-def _own() -> Profile | None:
-    """The newest eager profile of this machine's processor; damaged ones and those of other machines are passed over."""
+def _own(device: str = "cpu", threads: int | None = None) -> Profile | None:
+    """The newest eager profile of this machine's device; damaged ones and those of other machines are passed over."""
     here, found = this_machine(), []
     for path in kept():
         try:
             profile = load(path)
         except NetwrightError:
             continue
-        if profile.machine == here and not profile.brought and (profile.runtime, profile.device) == (EAGER, "cpu"):
+        mine = profile.machine == here and not profile.brought and threads in (None, profile.threads)
+        if mine and (profile.runtime, profile.device) == (EAGER, device):
             found.append((path.stat().st_mtime, profile))
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
@@ -210,7 +199,7 @@ def _named(name: str) -> Profile:
     path = folder() / f"{name}.json"
     if not _NAME.fullmatch(name) or not path.is_file():
         path = Path(name)
-        if not path.suffix and not path.exists():
+        if not path.suffix and not os.path.exists(name):  # noqa: PTH110 (which takes a name of any length)
             names = [file.stem for file in kept()]
             near = did_you_mean(name, names) or f"; kept are {', '.join(names)}" if names else ""
             raise NetwrightError(f"there is no profile {name!r}{near}; netwright calibrate makes one, or give a file")

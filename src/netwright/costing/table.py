@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -227,7 +228,7 @@ def cost(
     precision: Precision = "fp32",
     optimizer: str = "momentum",
     deploy: bool = False,
-    profile: Profile | str | None = None,
+    profile: Profile | str | os.PathLike[str] | None = None,
 ) -> Cost:
     """The cost of a design for images of `image` pixels (one side, or height and width), or that of a traced graph.
 
@@ -239,7 +240,7 @@ def cost(
     time is predicted for it.
 
     Raises DesignError and VanishedError as `trace` does, and NetwrightError for a grouping, batch, precision or
-    optimizer that cannot be.
+    optimizer that cannot be, and for a profile that was measured in another precision.
 
     >>> from netwright.zoo import network
     >>> cost(network("resnet50"), image=224).macs
@@ -249,10 +250,12 @@ def cost(
         near = did_you_mean(str(by), GROUPINGS)
         raise NetwrightError(f"cannot group by {by!r}: choose one of {', '.join(GROUPINGS)}{near}")
     _check_use(batch, precision, optimizer)
-    if isinstance(profile, str):
+    if isinstance(profile, (str, os.PathLike)):
         from netwright.costing.latency import find_profile
 
-        profile = find_profile(profile)
+        profile = find_profile(os.fspath(profile))
+    if profile is not None and profile.precision != precision:
+        raise NetwrightError(f"the profile {profile.name} was measured in {profile.precision}: leave it out for {precision}")
     called = name or ("network" if isinstance(design, Graph) else getattr(design, "__name__", type(design).__name__))
     graph = _graph(design, image, channels, deploy)
     return Cost(called, graph, by, batch, precision, optimizer, deploy, profile)

@@ -131,14 +131,26 @@ def word_of(packet: Any) -> str:
     return str(packet.__name__).strip("_")
 
 
+def is_foreign(func: Any) -> bool:
+    """Whether an operation is none of torch's aten: a custom one, or torchvision's, or a quantized one."""
+    return bool(func.namespace != "aten")
+
+
+def is_view(func: Any) -> bool:
+    """Whether an operation only looks at its input in another way."""
+    return any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
+
+
 def is_silent(func: Any) -> bool:
     """Whether an operation only looks at its input in another way, copies it or makes room."""
-    views = [r for r in func._schema.returns if r.alias_info is not None and not r.alias_info.is_write]
-    return bool(views) or func.namespace != "aten" or word_of(func._overloadpacket) in _SILENT
+    return is_view(func) or (not is_foreign(func) and word_of(func._overloadpacket) in _SILENT)
 
 
-def kind_of(packet: Any, args: Sequence[Any], out: Any) -> str:
-    """What a call of an operation is called in a table: conv 3x3/2 g32, norm, relu, ..."""
+def kind_of(func: Any, args: Sequence[Any], out: Any) -> str:
+    """What a call of an operation is called in a table: conv 3x3/2 g32, norm, relu, ...; one outside of aten by its own name."""
+    packet = func._overloadpacket
+    if is_foreign(func):
+        return str(packet.__name__)
     if packet in (aten.convolution, aten._convolution):
         return _conv(args[1], args[3], args[5], args[6], args[8])
     word = word_of(packet)

@@ -113,6 +113,8 @@ def measure(module: nn.Module, image: Shape, narrow: bool) -> Measured:
         setting = Setting(real=True)
         watch = attempt(module, (1, *image), setting)
         _note_values(module, error)
+    if watch.uncounted:
+        _note_uncounted(module, watch.uncounted)
     return Measured(module, image, tuple(watch.steps), watch.live_bytes(2 if narrow else 4), narrow, setting.real)
 
 
@@ -133,6 +135,14 @@ def attempt(module: nn.Module, shape: Shape, setting: Setting) -> Watch:
 
 def _note_values(module: nn.Module, error: BeyondFakesError) -> None:
     note = f"{_name(module)} asks for values of its tensors ({_line(error)}): its cost is that of a run on zeros"
+    warnings.warn(note, CostNote, stacklevel=5)
+
+
+def _note_uncounted(module: nn.Module, operations: Iterable[str]) -> None:
+    note = (
+        f"{_name(module)} uses operations outside of aten, whose macs and acts are not counted: {', '.join(operations)}; "
+        "torch.utils.flop_counter.register_flop_formula makes them count"
+    )
     warnings.warn(note, CostNote, stacklevel=5)
 
 

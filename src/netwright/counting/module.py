@@ -125,16 +125,19 @@ class ModuleCost(Cost):
     def largest_batch(self, limit: int | str) -> int:
         """The largest batch that trains within `limit` bytes, or an amount such as '24GB'.
 
+        A batch of one may take another course than larger ones do: what an image takes is told from batches of 2 and 3.
         Raises NetwrightError where not even one image fits, saying how much that needs, and where an image takes nothing.
         """
         most = parse_bytes(limit)
-        one, two = self.memory_at(1).training, self.memory_at(2).training
+        one, two, three = (self.memory_at(batch).training for batch in (1, 2, 3))
         if one > most:
             needs = f"training needs {short_bytes(one)} ({one:,} bytes) for a batch of 1"
             raise NetwrightError(f"{needs}: more than the limit of {short_bytes(most)}")
-        if one == two:
+        if two > most:
+            return 1
+        if three <= two:
             raise NetwrightError("training keeps nothing for an image: every batch fits")
-        return 1 + (most - one) // (two - one)  # what is kept grows by the same bytes with each image
+        return 2 + (most - two) // (three - two)  # what is kept grows by the same bytes with each image after the second
 
     def explain(self, name: str) -> NoReturn:
         """Raises NetwrightError: formulas are those of a design's layers."""
@@ -178,7 +181,8 @@ def cost_module(
     Macs are half the flops of `torch.utils.flop_counter` in evaluation mode; fused attention, which it leaves out on a CPU,
     counts as its two products. What autograd keeps is noted in training mode at `batch`, with autocast for bf16. Hooks
     run as they do in any call. A module whose course depends on values of its tensors is run on real zeros in small
-    batches; a CostNote (a warning) says so. Raises NetwrightError for a module that cannot be run on such an input.
+    batches; a CostNote (a warning) says so. Operations outside of aten (custom ones, torchvision's) have rows without macs
+    and acts, and a CostNote names them. Raises NetwrightError for a module that cannot be run on such an input.
 
     >>> import torch
     >>> cost_module(torch.nn.Conv2d(3, 8, 3), image=32).macs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -81,14 +82,16 @@ _VALUES_ASKED_FOR = (
     fake_tensor.MetadataMismatchError,
     NotImplementedError,
 )
+_WORDS_OF_FAKES = (
+    *("faketensor", "fake tensor", "no fake impl"),
+    *("data pointer", "tensor subclass", "meta tensor", "data-dependent"),
+)
 
 
 def _is_beyond_fakes(error: Exception) -> bool:
     """Whether a run failed for want of values: torch has exceptions for it, and messages where there is only a RuntimeError."""
     said = str(error).lower()
-    return isinstance(error, _VALUES_ASKED_FOR) or any(
-        word in said for word in ("faketensor", "fake tensor", "data pointer", "tensor subclass", "meta tensor", "data-dependent")
-    )
+    return isinstance(error, _VALUES_ASKED_FOR) or any(word in said for word in _WORDS_OF_FAKES)
 
 
 # ---------------------------------------------------------------- the copy
@@ -162,22 +165,33 @@ def _real(tensor: Tensor) -> Tensor:
 # ---------------------------------------------------------------- the surroundings
 
 
+class _Quiet(logging.Filter):
+    """Drops a logger's errors; what somebody asked for at lower levels is logged as ever."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno < logging.ERROR
+
+
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """The same run whatever the surroundings, and the same surroundings afterwards: generators of random numbers, modes.
 
-    Without the fused kernels of recurrent and attention layers, that hide which products they make.
+    Without the fused kernels of recurrent and attention layers, that hide which products they make. Torch logs a traceback
+    of what fails on fake tensors: that is kept quiet, as the same is raised.
     """
     python = random.getstate()
     numpy = sys.modules.get("numpy")
     drawn = numpy.random.get_state() if numpy else None
     fast, fused = torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled()
+    log, quiet = logging.getLogger(fake_tensor.__name__), _Quiet()
+    log.addFilter(quiet)
     torch.backends.mha.set_fastpath_enabled(False)
     torch._C._set_mkldnn_enabled(False)
     try:
         with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
             yield
     finally:
+        log.removeFilter(quiet)
         torch.backends.mha.set_fastpath_enabled(fast)
         torch._C._set_mkldnn_enabled(fused)
         random.setstate(python)

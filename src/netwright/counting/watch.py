@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from netwright.counting.kinds import COPIES, counts, counts_of, is_silent, kind_of, kind_of_module, word_of
+from netwright.counting.kinds import COPIES, counts, counts_of, is_foreign, is_silent, is_view, kind_of, kind_of_module, word_of
 
 Shape = tuple[int, ...]
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
@@ -62,6 +62,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.steps: list[Step] = []
         self.storages: dict[int, Storage] = {}
+        self.uncounted: dict[str, None] = {}  # names of operations outside of aten, whose macs nobody knows
         self._batch = batch
         self._time = 0
         self._used: dict[str, int] = {}
@@ -151,10 +152,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         packet = func._overloadpacket
         if word_of(packet) in COPIES and read and written:
             self._copied[storage_of(written[0])] = self._copied.get(read[0], read[0])
+        foreign = is_foreign(func)
+        if foreign and (read or written) and not is_view(func) and not counts(packet):
+            self.uncounted[func._schema.name] = None
         _, step = self._stack[-1]
-        if is_silent(func) or not read or not written:
+        if is_silent(func) or not written or not (read or foreign):
             return
-        kind = kind_of(packet, args, out)
+        kind = kind_of(func, args, out)
         if step is None:
             step = self._operation(kind, read, written)
         macs, acts = counts_of(packet, args, kwargs, out)

@@ -9,9 +9,10 @@ import math
 import types
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, dataclass_transform
 
-from netwright.errors import DesignError, did_you_mean
+from netwright.errors import DesignError, NetwrightError, did_you_mean
 
 SCHEMA = 1  # of the JSON form; raised when an old file would be read wrongly
 
@@ -259,6 +260,18 @@ def from_json(text: str) -> Design:
     if not isinstance(design, Design):
         raise DesignError(f"not a design: it holds a {type(design).__name__}")
     return design
+
+
+def read_design(path: Path) -> Design:
+    """The design of a JSON file. Raises NetwrightError, which names the file, where it cannot be read or holds none."""
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NetwrightError(f"cannot read {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise NetwrightError(f"{path} is not text: {error}") from None
+    except NetwrightError as error:
+        raise NetwrightError(f"{path}: {error}") from None
 
 
 def _value(plain: Any) -> Any:

@@ -15,13 +15,13 @@ import onnx
 import torch
 from torch import Tensor, fx, nn
 
-from netwright.errors import FailedError
+from netwright.errors import FailedError, NetwrightError
 from netwright.files import writing
 from netwright.inference.deploy import deploy
 from netwright.inference.onnx_files import INPUT, OUTPUT, annotate, session_of
 from netwright.runtime.weights import design_of, is_built
 
-TOLERANCE = 1e-3  # of the largest logit; fp32 kernels of two runtimes differ by less
+TOLERANCE = 1e-4  # of the largest logit; fp32 kernels of two runtimes differ by less (2e-6 for the zoo)
 
 
 def export_onnx(model: nn.Module, path: Path, examples: Tensor, about: Mapping[str, Any]) -> float:
@@ -30,14 +30,16 @@ def export_onnx(model: nn.Module, path: Path, examples: Tensor, about: Mapping[s
     `examples` is a normalized (n, channels, height, width) float batch, n at least 2. ONNX Runtime must give the outputs
     of the model as it was given (in evaluation mode) for it, for its first picture and its first two, and for three of
     noise; else FailedError is raised and no file is left. `about` (plain values) becomes the file's metadata, with what
-    netwright adds (see `annotate`). The model stays as it is. Raises FailedError where the file cannot be written.
+    netwright adds (see `annotate`). The model stays as it is. Raises NetwrightError for a model that, deployed, gives
+    several outputs, and what `writing` raises.
     """
     made = deploy(model) if isinstance(model, fx.GraphModule) and is_built(model) else copy.deepcopy(model).eval()
+    _refuse_several(made.cpu(), examples[:2].cpu())
     network = {"network": type(design_of(model)).__name__} if is_built(model) else {}
     with writing(path) as temporary:
         with _silence():
             program = torch.onnx.export(
-                made.cpu(),
+                made,
                 (examples[:2].cpu(),),
                 dynamo=True,
                 input_names=[INPUT],
@@ -53,6 +55,16 @@ def export_onnx(model: nn.Module, path: Path, examples: Tensor, about: Mapping[s
         if not difference <= TOLERANCE:
             raise FailedError(f"the exported network differs from the trained one by {difference:.2g}: {path} was not written")
     return difference
+
+
+@torch.no_grad()
+def _refuse_several(made: nn.Module, examples: Tensor) -> None:
+    outputs = made(examples)
+    if isinstance(outputs, (tuple, list)) and len(outputs) > 1:
+        raise NetwrightError(
+            f"the network gives {len(outputs)} outputs, an ONNX file holds one: "
+            "build it with outputs=(name,), or let its design give back one"
+        )
 
 
 @torch.no_grad()

@@ -15,7 +15,6 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from netwright.errors import NetwrightError
-from netwright.files import writing
 from netwright.preprocessing import Preprocessing
 from netwright.version import VERSION
 
@@ -34,11 +33,10 @@ def annotate(proto: onnx.ModelProto, about: Mapping[str, Any]) -> None:
 
 
 def rewrite(source: Path, target: Path, about: Mapping[str, Any]) -> None:
-    """Write a file again, with more metadata; raises FailedError where the disk refuses."""
+    """Write a file again, with more metadata; `target` is a path that the caller holds with `writing`."""
     proto = onnx.load(source)
     annotate(proto, about)
-    with writing(target) as temporary:
-        onnx.save(proto, temporary)
+    onnx.save(proto, target)
 
 
 @dataclass(frozen=True)
@@ -82,11 +80,6 @@ def open_onnx(path: str | os.PathLike[str], threads: int | None = None) -> OnnxN
     except (KeyError, TypeError, ValueError):
         raise NetwrightError(f"{path} does not say how pictures are shown to it, or its classes: export it again") from None
     return OnnxNetwork(path, session, about, tuple(classes), channels, shown)
-
-
-def onnx_about(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What the metadata of a file that `export` wrote say, as plain values; errors are those of `open_onnx`."""
-    return open_onnx(path, threads=1).about
 
 
 def session_of(path: Path, threads: int | None = None) -> onnxruntime.InferenceSession:

@@ -86,10 +86,9 @@ def bench(
 
 def _predicted(plan: _Plan, threads: int) -> dict[int, float] | None:
     """Milliseconds of the eager model by batch size, where this machine was calibrated for this device and these threads."""
-    graph, profile = graph_for(plan.subject), find_profile()
-    if graph is None or profile is None or profile.device != plan.device.type:
-        return None
-    if profile.device == "cpu" and profile.threads != threads:
+    device = plan.device.type
+    graph, profile = graph_for(plan.subject), find_profile(device=device, threads=threads if device == "cpu" else None)
+    if graph is None or profile is None:
         return None
     rows = graph.flat().rows
     return {images: sum(predict(rows, profile, images)) for images in plan.batches}

@@ -116,6 +116,11 @@ def main(packed: str, about: Layer, describe: Callable[[], str]) -> int:
         if sys.stderr.isatty() or done % 100 == 0 or done == total:
             print(f"\rmeasuring: {100 * done // total} %", end="" if done < total else "\n", file=sys.stderr, flush=True)
 
+    try:
+        with open(chosen.out + ".part", "w", encoding="utf-8"):  # noqa: PTH123 (better now than after two minutes)
+            pass
+    except OSError as error:
+        parser.error(f"cannot write {chosen.out}: {error.strerror}")
     layers = unpack(packed)
     samples = samples_of(layers, measure_all(layers, chosen.threads, chosen.seconds, show))
     machine = {"processor": describe(), "cores": os.cpu_count() or 1, "system": platform.system() + " " + platform.machine()}

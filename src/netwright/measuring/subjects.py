@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from netwright.costing.memory import memory_of
 from netwright.errors import FailedError, NetwrightError
-from netwright.graph import Design, Graph, from_json, own_image, trace
+from netwright.graph import Design, Graph, own_image, read_design, trace
 from netwright.graph.layers import Pair
 from netwright.inference.onnx_files import session_of
 from netwright.inference.runtimes import Place, logits_of
@@ -59,18 +59,11 @@ def subject(net: Net, image: int | Pair | None = None, weights: str | os.PathLik
         return _of_module(net, image, name) if isinstance(net, nn.Module) else _of_file(Path(net), image, name)
     path = None if isinstance(net, Design) else Path(net)
     if path is not None and path.is_dir():
-        net, weights = _design_in(path), weights or path / "model.safetensors"
+        net, weights = read_design(path / "design.json"), weights or path / "model.safetensors"
     design = net if isinstance(net, Design) else network(os.fspath(net))
     model = _built(design, image, weights)
     name = name or (str(path) if path else name_of(design) or type(design).__name__)
     return Subject(name, _shape_of_built(model, image), model.eval())
-
-
-def _design_in(folder: Path) -> Design:
-    try:
-        return from_json((folder / "design.json").read_text(encoding="utf-8"))
-    except OSError:
-        raise NetwrightError(f"the folder {folder} holds no design.json: give the folder of a finished run") from None
 
 
 def _built(design: Design, image: int | Pair | None, weights: str | os.PathLike[str] | None) -> fx.GraphModule:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from netwright.data import Data, Pictures, Source, open_source
 from netwright.errors import NetwrightError
+from netwright.files import writing
 from netwright.inference.export import export_onnx
 from netwright.inference.onnx_files import open_onnx, rewrite
 from netwright.inference.quantize import quantize_onnx
@@ -76,7 +77,8 @@ def export_int8(
     The ranges of feature maps are measured on up to `pictures` of the data's training part, the accuracy before and after
     on its held-out part: `test`, else `val`; of undivided data a fifth, which for the data of the run is the one that it
     was not trained on. The metadata say "precision": "int8" and both accuracies. Raises NetwrightError for data whose
-    classes or channels are not the network's, and what `export` and `quantize_onnx` raise; no file is left then.
+    classes or channels are not the network's and, before any work, for a path that cannot be written, and what `export`
+    and `quantize_onnx` raise; no file is left then.
 
     >>> nw.export_int8("photos-30M", "photos-int8.onnx", "photos/").after.accuracy   # doctest: +SKIP
     0.953
@@ -86,10 +88,10 @@ def export_int8(
         raise NetwrightError(f"pictures is {pictures}, expected at least 1 to measure ranges on")
     run = run if isinstance(run, Run) else load(run)
     source = data if isinstance(data, Source) else open_source(data)
-    parts, places = _parts(run, source), places_of(run, source, progress)
-    shown = _some(run, parts, pictures, progress)
-    held_out = labelled(run, source, parts.test, places, progress)
-    with tempfile.TemporaryDirectory(prefix="netwright-") as folder:
+    with writing(path) as target, tempfile.TemporaryDirectory(prefix="netwright-") as folder:
+        parts, places = _parts(run, source), places_of(run, source, progress)
+        shown = _some(run, parts, pictures, progress)
+        held_out = labelled(run, source, parts.test, places, progress)
         whole, small = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         difference = export(run, whole)
         progress.say(f"measuring ranges on {len(shown):,} training pictures")
@@ -98,7 +100,7 @@ def export_int8(
         before, after = [evaluate_onnx(open_onnx(file), held_out) for file in (whole, small)]
         sizes = [file.stat().st_size for file in (whole, small)]
         made = Quantized(path, before, after, len(shown), sizes[0], sizes[1], difference)
-        rewrite(small, path, made.accuracies)
+        rewrite(small, target, made.accuracies)
     return made
 
 

@@ -15,7 +15,7 @@ from torch import fx
 from netwright.data import Listing, Pictures, Source, open_source
 from netwright.errors import NetwrightError
 from netwright.files import read_json
-from netwright.graph import Design, from_json, trace
+from netwright.graph import Design, read_design, trace
 from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.runtime import build
@@ -84,10 +84,7 @@ def load(folder: str | os.PathLike[str]) -> Run:
         unfinished = (path / "work" / "command.json").exists()
         why = "the run in it is unfinished: run its command again" if unfinished else "it holds no finished run"
         raise NetwrightError(f"cannot load {path}: {why if path.is_dir() else 'there is no such folder'}")
-    try:
-        design = from_json((path / "design.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NetwrightError(f"cannot read {path / 'design.json'}: {error.strerror}") from None
+    design = read_design(path / "design.json")
     return replace(load_network(design, path / "model.safetensors"), folder=path, result=read_json(path / "result.json"))
 
 

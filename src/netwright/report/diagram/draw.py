@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from netwright.errors import FailedError, NetwrightError, did_you_mean
+from netwright.errors import NetwrightError, did_you_mean
 from netwright.files import writing
 from netwright.graph import Design, Graph, trace
 from netwright.graph.layers import Pair
@@ -24,7 +23,6 @@ from netwright.zoo import name_of, network
 
 DETAILS: tuple[By, ...] = ("layer", "block", "stage")
 SUFFIXES = (".svg", ".dot", ".gv", ".png", ".pdf")
-_DISK = (errno.ENOSPC, errno.EIO, errno.EDQUOT)  # failures that are no mistake in the path
 _LINE = "#5b6470"
 _FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
@@ -56,18 +54,13 @@ class Drawing:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the drawing as the path's suffix says: .svg, .png, .pdf, or .dot (.gv) for Graphviz; whole or not at all.
 
-        Raises NetwrightError for another suffix or a path that cannot be written.
+        Raises NetwrightError for another suffix or a path that cannot be written, FailedError where the disk fails or is full.
         """
         out = Path(path)
         check_path(out)
         data = self.dot.encode() if out.suffix.lower() in (".dot", ".gv") else _rendered(self.svg, out.suffix.lower())
-        try:
-            with writing(out) as temporary:
-                temporary.write_bytes(data)
-        except FailedError as error:
-            if getattr(error.__cause__, "errno", None) in _DISK:
-                raise
-            raise NetwrightError(f"{error}: choose another path") from error
+        with writing(out) as temporary:
+            temporary.write_bytes(data)
         return out
 
 

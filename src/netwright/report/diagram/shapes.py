@@ -202,7 +202,7 @@ def chain(pieces: list[Piece], gap: float = GAP) -> Piece:
 def framed(body: Piece, frame: Frame) -> Piece:
     """A piece in a frame that says how often it is repeated."""
     label = f"x {frame.times}"
-    top = PAD if frame.times == 1 else max(PAD, 0.0) + SIZE * 1.1
+    top = PAD if frame.times == 1 else PAD + SIZE * 1.1
     left, right = body.left + PAD, body.right + PAD
     if frame.times > 1:
         right = max(right, text_width(label, SIZE, True) + 6)
