@@ -47,7 +47,8 @@ Row = dict[str, dict[str, float]]  # runtime -> median_ms, p95_ms, repeats, setu
 def contestants(network: str) -> dict[str, Callable[[], Call]]:
     """What opens each of them."""
     torch.manual_seed(0)
-    peer, last = (timm.create_model(network).eval() for _ in range(2))
+    models: list[torch.nn.Module] = [timm.create_model(network).eval() for _ in range(2)]
+    peer, last = models
     last.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     ours = nw.build(network, seed=0).eval()
     made: dict[str, Callable[[], Call]] = {
