@@ -33,7 +33,12 @@ def read_network(text: str) -> Design:
     file, colon, name = text.rpartition(":")
     if colon and file.endswith(".py"):
         return _from_file(Path(file), name)
-    return network(text)
+    try:
+        return network(text)
+    except NetwrightError:
+        if os.path.isdir(text):  # noqa: PTH112
+            raise NetwrightError(f"the folder {text} holds no design.json: give the folder of a finished run") from None
+        raise
 
 
 def is_run(text: str) -> bool:
