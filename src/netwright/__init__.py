@@ -53,6 +53,8 @@ _LATER = {
     "export_int8": "netwright.training.exporting",
     "grow": "netwright.runtime.forms",
     "load": "netwright.training.run",
+    "lab": "",
+    "optim": "",
     "preprocessing_of": "netwright.runtime",
     "save_weights": "netwright.runtime",
     "spaces": "",

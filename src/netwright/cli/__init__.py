@@ -23,6 +23,7 @@ COMMANDS = {  # name -> what --help says of it
     "eval": "Evaluate a trained network on pictures.",
     "predict": "Say what is on a picture.",
     "export": "Write a trained network as ONNX.",
+    "lab": "Watch optimizers on known landscapes; the figures of the lecture notes.",
     "design": "From pictures and a budget to a trained, exported network.",
 }
 _MEASURING = ("bench", "calibrate")  # torch as it comes: where threads wait passively, small layers take twice as long

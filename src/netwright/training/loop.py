@@ -17,6 +17,7 @@ from netwright.data import Pictures
 from netwright.errors import DivergedError
 from netwright.graph import Design, trace
 from netwright.graph.layers import Conv
+from netwright.optim import SGD, no_decay
 from netwright.training.augment import augment
 from netwright.training.batches import Normalize, to_batch
 from netwright.training.checkpoint import load_checkpoint, save_checkpoint
@@ -92,10 +93,8 @@ def _fits(model: nn.Module, state: dict[str, torch.Tensor]) -> bool:
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    free = [p for p in model.parameters() if p.ndim <= 1]  # norms and biases
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    groups = no_decay(model, recipe.weight_decay)
+    return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
 
 
 def training_layout(design: Design, image: int, channels: int) -> torch.memory_format:

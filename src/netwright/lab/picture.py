@@ -1,0 +1,123 @@
+"""A finished figure: a chart with its caption and its numbers, written as its file's suffix says."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from netwright.costing.formats import html_page
+from netwright.errors import NetwrightError, did_you_mean
+from netwright.files import writing
+from netwright.lab.racing import Race
+from netwright.lab.trajectory import Trajectory
+from netwright.lab.views import scene
+from netwright.report.charts import Chart
+from netwright.report.lab_charts import race_chart, to_png, to_svg, with_caption
+
+SUFFIXES = (".svg", ".png", ".html", ".json", ".csv")
+_STYLE = "<style>td,th{text-align:left!important;vertical-align:top}figure{margin:0}figcaption{max-width:60rem}</style>"
+_SHOWN = 25  # steps whose formulas stand in a page; all of them are in JSON and CSV
+
+Rows = Sequence[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart, its title, its caption (settings, budget, and what came out), and its numbers as JSON and CSV.
+
+    `tables` are shown in the HTML page: title -> rows.
+    """
+
+    name: str
+    title: str
+    caption: str
+    chart: Chart = field(repr=False)
+    data: dict[str, Any] = field(repr=False)
+    csv: str = field(repr=False)
+    tables: dict[str, Rows] = field(default_factory=dict, repr=False)
+
+    @property
+    def svg(self) -> str:
+        """Chart, title and caption as SVG."""
+        return to_svg(with_caption(self.chart, self.title, self.caption), f"{self.title}. {self.caption}")
+
+    @property
+    def html(self) -> str:
+        """A page that is complete in itself: no script, nothing fetched."""
+        figure = f"<h1>{escape(self.title)}</h1><figure>{to_svg(self.chart, self.title)}"
+        caption = f"<figcaption>{escape(self.caption)}</figcaption></figure>"
+        tables = "".join(_table(title, rows) for title, rows in self.tables.items() if rows)
+        return html_page(self.title, _STYLE + figure + caption + tables)
+
+    def to_json(self) -> dict[str, Any]:
+        """Name, title, caption and all numbers."""
+        return {"figure": self.name, "title": self.title, "caption": self.caption, **self.data}
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the figure as the suffix says: .svg, .png, .html, .json or .csv; whole or not at all.
+
+        Raises NetwrightError for another suffix and a path that cannot be written, FailedError where the disk fails or is full.
+        """
+        out = Path(path)
+        check_path(out)
+        made = {
+            ".svg": lambda: self.svg.encode(),
+            ".png": lambda: to_png(self.svg),
+            ".html": lambda: self.html.encode(),
+            ".json": lambda: (json.dumps(self.to_json(), indent=1) + "\n").encode(),
+            ".csv": lambda: self.csv.encode(),
+        }[out.suffix.lower()]()
+        with writing(out) as temporary:
+            temporary.write_bytes(made)
+        return out
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+def check_path(out: Path) -> None:
+    """Raise NetwrightError for a suffix that no figure has, or a folder where a file is to be."""
+    if out.suffix.lower() not in SUFFIXES:
+        near = did_you_mean(out.suffix, SUFFIXES) if out.suffix else ""
+        raise NetwrightError(f"cannot tell the form of {out}: end it with {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}{near}")
+    if out.is_dir():
+        raise NetwrightError(f"cannot write {out}: it is a folder")
+
+
+def _table(title: str, rows: Rows) -> str:
+    names = list(rows[0])
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(str(row[name]))}</td>" for name in names) + "</tr>" for row in rows)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+    return f"<details {'' if len(rows) > 20 else 'open'}><summary><b>{escape(title)}</b></summary>{table}</details>"
+
+
+def race_tables(race: Race) -> dict[str, Rows]:
+    """What a page shows of a race: the table, how each was tuned, and each one's first steps as formulas."""
+    tuning = [{"optimizer": name, "searched": tuning.told()} for name, tuning in race.tunings.items()]
+    steps = {f"Steps of {t.method}": steps_table(t) for t in race.trajectories}
+    return {"Settings and results": race.rows(), "Tuning": tuning, **steps}
+
+
+def steps_table(trajectory: Trajectory) -> Rows:
+    """The first steps of a trajectory: loss and formula."""
+    return [
+        {"step": str(number), "evaluations": str(step.evaluations), "loss": f"{step.loss:.6g}", "update": step.formula}
+        for number, step in enumerate(trajectory.steps[: _SHOWN + 1])
+    ]
+
+
+def race_figure(race: Race) -> Figure:
+    """A race as a figure: trajectories over contours, the loss over evaluations."""
+    results = "; ".join(f"{row['optimizer']} ({row['settings']}): {row['final loss']}" for row in race.rows())
+    edge = [f"{name}'s {' and '.join(tuning.at_edge)}" for name, tuning in race.tunings.items() if tuning.at_edge]
+    ends = f"; at an end of its grid: {', '.join(edge)}" if edge else ""
+    how = f"Tuned first: {', '.join(race.tunings)} (grids in the page and the JSON{ends}). " if race.tunings else "Not tuned. "
+    caption = f"{race.told()}. {how}x: minimum, circle: start, diamonds: ends. Final losses: {results}."
+    chart = race_chart(*scene(race.trajectories))
+    return Figure("race", f"netwright lab: {race.landscape}", caption, chart, race.to_json(), race.to_csv(), race_tables(race))
