@@ -61,6 +61,9 @@ def test_steps_compile_with_wide_loads(name: str, everything: bool, tmp_path: Pa
     }
     code = machine_code(kernels.step_kernel, POINTERS | OTHERS, constants)
     assert code["cubin"]
+    if everything:
+        assert "min.NaN.f32" in code["ptx"]  # a NaN norm must not read as "no clipping"
+        assert "cvt.rn.bf16" in code["ptx"]  # to nearest, which the interpreter does not do
     arrays = 2 + len(rule.states)  # parameter, gradient, state
     wide = [line for line in code["ptx"].splitlines() if "global.v4" in line or "global.v2" in line]
     assert len([line for line in wide if "ld." in line]) >= arrays
@@ -77,7 +80,8 @@ def test_the_reduction_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "SIZES": "*i64",
         "PARTS": "*fp32",
         "DONE": "*i32",
-        "NORM": "*fp32",
+        "NORMS": "*fp32",
+        "slot": "i32",
         "blocks": "i32",
     }
     constants = {"KIND": kernels.tl.float32, "ALIGNED": True, "SIZE": kernels.BLOCK, "EACH": 8}

@@ -387,7 +387,7 @@ def test_the_forms_differ_where_they_should() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="the tests run under the interpreter already")
-@pytest.mark.parametrize("file", ["oracle", "contract", "faults", "resume"])
+@pytest.mark.parametrize("file", ["oracle", "contract", "faults", "resume", "changes"])
 def test_triton_without_a_gpu(file: str) -> None:
     """The kernels on the CPU, in a process of their own: Triton reads TRITON_INTERPRET once, when it is loaded."""
     reason = no_triton()

@@ -112,6 +112,8 @@ def read_setting(text: str) -> Any:
     (0.1, (0.9, 0.99), True, 'notes')
     """
     if "," in text:
+        if not all(part.strip() for part in text.split(",")):
+            raise NetwrightError(f"{text!r} has an empty place between commas, expected values such as 0.9,0.99")
         return tuple(read_setting(part) for part in text.split(","))
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:

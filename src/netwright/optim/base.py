@@ -31,8 +31,13 @@ class Settings:
     path: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.max_norm is not None and not float(self.max_norm) > 0:
-            raise NetwrightError(f"max_norm is {self.max_norm}, expected a number above 0 (None: gradients are not clipped)")
+        if self.max_norm is not None:
+            number = isinstance(self.max_norm, (int, float, Tensor)) and not isinstance(self.max_norm, bool)
+            if not number or not float(self.max_norm) > 0:
+                raise NetwrightError(
+                    f"max_norm is {self.max_norm!r}, expected a number above 0 (None: gradients are not clipped)"
+                )
+            object.__setattr__(self, "max_norm", float(self.max_norm))
         check_choice("on_nonfinite", self.on_nonfinite, (None, "error", "skip"))
         check_choice("path", self.path, PATHS)
 
@@ -147,17 +152,19 @@ class FirstOrder(torch.optim.Optimizer):
         return self._plan
 
     def _step_group(self, rule: Rule, group: Group, items: list[Item], scale: Any) -> None:
+        if items[0][0].device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            why = next(iter(launch.reasons(self, group)))
+            raise NetwrightError(f"a CUDA graph cannot capture this step, whose numbers are the host's: {why}")
         as_tensors = torch.compiler.is_compiling() or items[0][0].device.type != "cpu"
         for same in _by_step(rule, items, as_tensors):
-            state = same[0][2]
             if rule.counts:
                 torch._foreach_add_([item[2]["step"] for item in same], 1)
-            one = torch.ones((), dtype=torch.float64)
-            step = Step.of(rule, group, state.get("step", one), state.get("mu_product", one), as_tensors)
+            step = Step(rule, group, same[0][2], as_tensors)
             step.scale = scale if not group["maximize"] else -1.0 if scale is None else -scale
             if rule.product:
+                product = step.product
                 for item in same:
-                    item[2]["mu_product"] = step.product
+                    item[2]["mu_product"] = product
             if self.is_fast(group, rule, as_tensors):
                 run_fused(rule, group, same, step, scale is not None)
             else:

@@ -21,11 +21,12 @@ def _momentum(group: Group) -> tuple[float, ...]:
 
 _BUFFER = ("momentum_buffer",)
 SGD_RULES = {  # by momentum, nesterov, form
-    "sgd": Rule(formulas.sgd, formulas.sgd_scalars, lambda group: ()),
-    "torch": Rule(formulas.momentum, formulas.momentum_scalars, _momentum, _BUFFER, counted=False),
-    "notes": Rule(formulas.momentum, formulas.momentum_notes_scalars, _momentum, _BUFFER, counted=False),
-    "nesterov torch": Rule(formulas.nesterov, formulas.nesterov_scalars, _momentum, _BUFFER, counted=False),
-    "nesterov notes": Rule(formulas.nesterov, formulas.nesterov_notes_scalars, _momentum, _BUFFER, counted=False),
+    "sgd": Rule(formulas.sgd, formulas.sgd_scalars, lambda group: (), counts=False),
+    "torch": Rule(formulas.momentum, formulas.momentum_scalars, _momentum, _BUFFER, counts=False),
+    "damped": Rule(formulas.momentum, formulas.damped_scalars, _momentum, _BUFFER),
+    "notes": Rule(formulas.momentum, formulas.momentum_notes_scalars, _momentum, _BUFFER, counts=False),
+    "nesterov torch": Rule(formulas.nesterov, formulas.nesterov_scalars, _momentum, _BUFFER, counts=False),
+    "nesterov notes": Rule(formulas.nesterov, formulas.nesterov_notes_scalars, _momentum, _BUFFER, counts=False),
 }
 
 
@@ -84,6 +85,8 @@ class SGD(FirstOrder):
     def _rule(self, group: Group) -> Rule:
         if not group["momentum"]:
             return SGD_RULES["sgd"]
+        if group["dampening"] and group["form"] == "torch":
+            return SGD_RULES["damped"]
         return SGD_RULES[f"nesterov {group['form']}" if group["nesterov"] else group["form"]]
 
 

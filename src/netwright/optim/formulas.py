@@ -31,6 +31,12 @@ def sgd(p, g, state, k):
 
 
 def momentum_scalars(t, product, lr, hyper):
+    """torch: b = mu b + g, theta -= lr b."""
+    mu = hyper[0]
+    return (mu, 1 + 0 * mu, lr), product
+
+
+def damped_scalars(t, product, lr, hyper):
     """torch: b = mu b + (1 - dampening) g, theta -= lr b. The first b is g, undamped."""
     mu, dampening = hyper[0], hyper[1]
     return (mu, where(t > 1, 1 - dampening, 1 - 0 * dampening), lr), product

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from netwright.optim import formulas
-from netwright.optim.reference import update, working
+from netwright.optim.reference import update
 from netwright.optim.rules import Group, Rule, Step, decay_of
+from netwright.optim.tables import same_order
 
 BLOCK = 1 << 18  # numbers of the formula's blocks: what it makes on the way, a megabyte each, stays in cache
 HANDFUL = 1 << 20  # numbers that one call of a kernel takes where it needs scratch: fewer calls, and 4 MB
 
+WIDE = (torch.float32, torch.float64)
 PLAIN = (Tensor, torch.nn.Parameter)  # not a DTensor or another subclass, whose memory is not one array
 
 Item = tuple[Tensor, Tensor, dict[str, Any]]  # parameter, gradient, state
@@ -26,9 +28,9 @@ def kernel_of(rule: Rule, group: Group, scaled: bool) -> Callable[[Rule, Group, 
     None with eps inside of the root, with decay that is not lr times lambda, and with scaled gradients: the kernels
     would write the scaled ones into `p.grad`.
     """
-    if rule.product and (group["maximize"] or decay_of(group).by_lr):
-        return None
     decay = decay_of(group)
+    if (rule.product and (group["maximize"] or decay.by_lr)) or group.get("alpha") == 1:  # 1 - 1^t is 0
+        return None
     plain = not (scaled or decay.alone or group["inside"] or isinstance(group["lr"], Tensor))
     if plain and decay.by_lr and group["decay"] != "lr":
         return None
@@ -53,11 +55,14 @@ def run(rule: Rule, group: Group, items: list[Item], step: Step, scaled: bool) -
 def _fits(rule: Rule, item: Item) -> bool:
     """Whether a kernel may walk through all arrays in one order: plain tensors of the same type and dense layout."""
     p, g, state = item
-    if type(p) not in PLAIN or p.dtype != working(p.dtype) or g.dtype != p.dtype or "master" in state:
+    if type(p) not in PLAIN or p.dtype not in WIDE or g.dtype != p.dtype or "master" in state:
         return False
-    if p.is_contiguous():
-        return g.is_contiguous() and all(state[name].is_contiguous() for name in rule.states)
-    return is_dense(p) and g.stride() == p.stride() and all(state[name].stride() == p.stride() for name in rule.states)
+    whole = p.is_contiguous() and g.is_contiguous()
+    for name in rule.states:
+        whole = whole and state[name].is_contiguous()
+    if whole or not is_dense(p):
+        return whole
+    return all(same_order(p, array) for array in (g, *[state[name] for name in rule.states]))
 
 
 def is_dense(p: Tensor) -> bool:
@@ -85,27 +90,29 @@ def _sgd(rule: Rule, group: Group, items: list[Item], step: Step) -> None:
         dampening=float(group["dampening"]),
         nesterov=bool(group["nesterov"]),
         maximize=bool(group["maximize"]),
-        is_first_step=bool(buffers) and bool(items[0][2]["step"] == 1),
+        is_first_step=bool(buffers) and rule.counts and bool(items[0][2]["step"] == 1),
     )
 
 
 def _adagrad(rule: Rule, group: Group, items: list[Item], step: Step) -> None:
     params, grads, sums = _lists(rule, items)
+    lr_decay, _, eps = rule.hyper(group)
     torch._fused_adagrad_(
         params,
         grads,
         sums,
         [item[2]["step"] for item in items],
         lr=step.lr,
-        lr_decay=float(group["lr_decay"]),
+        lr_decay=lr_decay,
         weight_decay=step.l2,
-        eps=step.scalars[-1],
+        eps=eps,
         maximize=bool(group["maximize"]),
     )
 
 
 def _adam(rule: Rule, group: Group, items: list[Item], step: Step) -> None:
     params, grads, means, squares, *most = _lists(rule, items)
+    beta1, beta2, *_, eps = rule.hyper(group)
     kernel = torch._fused_adam_ if step.keep is None else torch._fused_adamw_
     kernel(
         params,
@@ -115,10 +122,10 @@ def _adam(rule: Rule, group: Group, items: list[Item], step: Step) -> None:
         most[0] if most else [],
         [item[2]["step"] for item in items],
         lr=step.lr,
-        beta1=step.scalars[1],
-        beta2=step.scalars[3],
+        beta1=beta1,
+        beta2=beta2,
         weight_decay=float(group["weight_decay"]),
-        eps=step.scalars[-1],
+        eps=eps,
         amsgrad=bool(most),
         maximize=bool(group["maximize"]),
     )
@@ -128,9 +135,10 @@ def _rmsprop(rule: Rule, group: Group, items: list[Item], step: Step) -> None:
     """Torch has no kernel for it, but Adam's is one: with beta1 0 the mean is the gradient, and after countless steps
     nothing is left to debias. The mean is scratch, zeroed each time: 0 times what a broken gradient left would be NaN.
     """
+    beta, *_, eps = rule.hyper(group)
     countless = torch.tensor(1e30)
-    for params, grads, squares, scratch in _handfuls(rule, items):
-        torch._foreach_zero_(scratch)
+    for whole, (params, grads, squares, scratch) in _handfuls(rule, items):
+        whole.zero_()
         torch._fused_adam_(
             params,
             grads,
@@ -140,9 +148,9 @@ def _rmsprop(rule: Rule, group: Group, items: list[Item], step: Step) -> None:
             [countless] * len(params),
             lr=step.lr,
             beta1=0.0,
-            beta2=step.scalars[1],
+            beta2=beta,
             weight_decay=step.l2,
-            eps=step.scalars[-1],
+            eps=eps,
             amsgrad=False,
             maximize=bool(group["maximize"]),
         )
@@ -159,7 +167,7 @@ def _nadam(rule: Rule, group: Group, items: list[Item], step: Step) -> None:
             blocked(rule, item, step)
         return
     beta, count = of_m * beta1 / (of_g + of_m), items[0][2]["step"]
-    for params, grads, means, squares, scratch in _handfuls(rule, items):
+    for _, (params, grads, means, squares, scratch) in _handfuls(rule, items):
         if step.l2:
             grads = list(torch._foreach_add(grads, params, alpha=step.l2))
         torch._foreach_copy_(scratch, means)
@@ -181,23 +189,34 @@ def _nadam(rule: Rule, group: Group, items: list[Item], step: Step) -> None:
         )
 
 
-def _handfuls(rule: Rule, items: list[Item]) -> Iterator[list[list[Tensor]]]:
-    """The arrays in pieces, as many at once as HANDFUL has room for; the last list is scratch of the same sizes."""
-    scratch = torch.zeros(HANDFUL, dtype=items[0][0].dtype)
+def _handfuls(rule: Rule, items: list[Item]) -> Iterator[tuple[Tensor, list[list[Tensor]]]]:
+    """The arrays in pieces, as many at once as HANDFUL has room for; the last list is scratch of the same sizes, also whole."""
+    room = min(HANDFUL, sum(p.numel() for p, _, _ in items))
+    scratch = torch.zeros(room, dtype=items[0][0].dtype)
     held: list[tuple[Tensor, ...]] = []
     taken = 0
     for p, g, state in items:
-        for pieces in zip(
-            *(torch.split(_flat(array), HANDFUL) for array in (p, g, *(state[n] for n in rule.states))), strict=True
-        ):
-            count = len(pieces[0])
-            if taken + count > HANDFUL:
-                yield list(map(list, zip(*held, strict=True)))
+        for pieces in _pieces((p, g, *[state[name] for name in rule.states])):
+            count = pieces[0].numel()
+            if taken + count > room:
+                yield _handful(scratch[:taken], held)
                 held, taken = [], 0
-            held.append((*pieces, scratch[taken : taken + count]))
+            held.append(pieces)
             taken += count
     if held:
-        yield list(map(list, zip(*held, strict=True)))
+        yield _handful(scratch[:taken], held)
+
+
+def _pieces(arrays: tuple[Tensor, ...]) -> Iterable[tuple[Tensor, ...]]:
+    """Arrays of one layout as they are, or flat, in pieces of HANDFUL numbers."""
+    if arrays[0].numel() <= HANDFUL and arrays[0].is_contiguous():
+        return [arrays]
+    return zip(*(torch.split(_flat(array), HANDFUL) for array in arrays), strict=True)
+
+
+def _handful(scratch: Tensor, held: list[tuple[Tensor, ...]]) -> tuple[Tensor, list[list[Tensor]]]:
+    parts = torch.split(scratch, [pieces[0].numel() for pieces in held])
+    return scratch, [*map(list, zip(*held, strict=True)), [part.view_as(p[0]) for part, p in zip(parts, held, strict=True)]]
 
 
 KERNELS: dict[Any, Callable[[Rule, Group, list[Item], Step], None]] = {
@@ -225,9 +244,9 @@ def blocked(rule: Rule, item: Item, step: Step) -> None:
     names = [*rule.states, *(["master"] if "master" in state else [])]
     if type(p) not in PLAIN or p.numel() <= BLOCK or not is_dense(p):
         return update(rule, p, g, state, step)
-    if g.stride() != p.stride():
+    if not same_order(p, g):
         g = torch.empty_like(p, dtype=g.dtype).copy_(g)
-    if any(state[name].stride() != p.stride() for name in names):
+    if not all(same_order(p, state[name]) for name in names):
         return update(rule, p, g, state, step)
     for pieces in zip(*(torch.split(_flat(array), BLOCK) for array in (p, g, *(state[n] for n in names))), strict=True):
         update(rule, pieces[0], pieces[1], dict(zip(names, pieces[2:], strict=True)), step)

@@ -26,7 +26,7 @@ def name_of(group: dict[str, Any], index: int) -> str:
 def of_group(group: dict[str, Any], indices: list[int] | None = None) -> list[tuple[Tensor, Tensor]]:
     """Parameters (all, or those of `indices`) that have a gradient, with it.
 
-    Raises NetwrightError, which names the parameter, for sparse and complex gradients.
+    Raises NetwrightError, which names the parameter, for sparse gradients.
     """
     found = []
     params = group["params"]
@@ -35,10 +35,9 @@ def of_group(group: dict[str, Any], indices: list[int] | None = None) -> list[tu
         g = p.grad
         if g is None:
             continue
-        if g.layout != torch.strided or g.is_complex():
-            kind = "complex" if g.is_complex() else "sparse"
-            way = "" if g.is_complex() else " (an embedding with sparse=True? torch.optim.SparseAdam moves those)"
-            raise NetwrightError(f"the gradient of {name_of(group, index)} is {kind}, expected a dense, real one{way}")
+        if g.layout is not torch.strided:  # complex ones there are none: torch refuses them beside real parameters
+            way = "an embedding with sparse=True? torch.optim.SparseAdam moves those"
+            raise NetwrightError(f"the gradient of {name_of(group, index)} is sparse, expected a dense, real one ({way})")
         found.append((p, g))
     return found
 
@@ -81,6 +80,9 @@ def total_norm(grads: list[Tensor]) -> Tensor:
 
 def check_finite(optimizer: FirstOrder) -> None:
     """Raise NetwrightError, which names the parameters, unless all gradients are finite."""
+    overflowed = getattr(optimizer, "found_inf", None)
+    if overflowed is not None and bool(overflowed):
+        return  # a GradScaler's step that is left out anyway
     grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     if grads and not math.isfinite(float(total_norm(grads))) and (broken := _broken(optimizer)):
         raise _error(broken)

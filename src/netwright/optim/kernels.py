@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -29,19 +30,25 @@ def _sign(x):
     return tl.where(x > 0, 1.0, tl.where(x < 0, -1.0, 0.0))
 
 
+@triton.jit
+def _maximum(x, y):
+    return tl.maximum(x, y, propagate_nan=tl.PropagateNan.ALL)
+
+
 def _functions() -> dict[str, Any]:
     """What formulas call. The interpreter replaces the members of `tl` while a kernel runs: they are looked up then."""
     if not interpreted:
-        return {"exp": tl.exp, "sqrt": tl.sqrt, "where": tl.where, "maximum": tl.maximum, "sign": _sign}
+        return {"exp": tl.exp, "sqrt": tl.sqrt, "where": tl.where, "maximum": _maximum, "sign": _sign}
     return {
         "sign": _sign,
         "exp": lambda x: tl.exp(x),
         "sqrt": lambda x: tl.sqrt(x),
         "where": lambda condition, x, y: tl.where(condition, x, y),
-        "maximum": lambda x, y: tl.maximum(x, y),
+        "maximum": _maximum,
     }
 
 
+@cache
 def compiled(formula: Callable[..., Any]) -> Any:
     """A formula as Triton reads it."""
     read = types.FunctionType(formula.__code__, {"tl": tl, **_functions()}, formula.__name__)
@@ -174,7 +181,7 @@ def step_kernel(
                 return
         if CLIP:
             norm = tl.sqrt(total) * scale
-            scale = scale * tl.minimum(max_norm / (norm + 1e-6), 1.0)
+            scale = scale * tl.minimum(max_norm / (norm + 1e-6), 1.0, propagate_nan=tl.PropagateNan.ALL)
     row = GROUPS + tl.load(BLOCKS + program * 3 + 2) * 11
     lr = tl.load(row)
     hyper = (tl.load(row + 5), tl.load(row + 6), tl.load(row + 7), tl.load(row + 8), tl.load(row + 9), tl.load(row + 10))
@@ -197,14 +204,15 @@ def step_kernel(
         tl.store(PRODUCTS + program, product)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["slot", "blocks"])
 def norm_kernel(
     GRADS,
     BLOCKS,
     SIZES,
     PARTS,
     DONE,
-    NORM,
+    NORMS,
+    slot,
     blocks,
     KIND: tl.constexpr,
     ALIGNED: tl.constexpr,
@@ -231,5 +239,5 @@ def norm_kernel(
         for start in range(0, programs, SIZE):
             at = start + tl.arange(0, SIZE)
             total += tl.load(PARTS + at, mask=at < programs, other=0.0, cache_modifier=".cg")
-        tl.store(NORM, tl.sum(total))
+        tl.store(NORMS + slot, tl.sum(total))
         tl.store(DONE, 0)

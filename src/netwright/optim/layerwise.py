@@ -145,7 +145,7 @@ def muon_rule(nesterov: bool, by_rms: bool, orthogonal: Iteration) -> Rule:
         lambda group: (float(group["momentum"]),),
         ("momentum_buffer",),
         whole="Muon's step is products of matrices",
-        counted=False,
+        counts=False,
     )
 
 

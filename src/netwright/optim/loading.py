@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from netwright.errors import NetwrightError
+from netwright.optim.formulas import momentum
 from netwright.optim.gradients import name_of
 from netwright.optim.reference import working
 
@@ -95,9 +96,13 @@ def _check(optimizer: FirstOrder, mine: dict[str, Any], theirs: dict[str, Any], 
             what = f"of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)[:40]
             raise NetwrightError(f"the state of {name} has {key} {what}, expected a tensor of shape {shape}")
     rule = optimizer._rule({**mine, **{key: value for key, value in theirs.items() if key in mine}})
-    wanted = [*rule.states, *(["mu_product"] if rule.product else []), *(["step"] if rule.counted or "form" in theirs else [])]
+    wanted = [
+        *rule.states,
+        *(["mu_product"] if rule.product else []),
+        *(["step"] if rule.counts and (rule.formula is not momentum or "form" in theirs) else []),
+    ]
     lacking = [key for key in wanted if stored.get(key) is None]
-    if rule.counts and any(value is not None for value in stored.values()) and lacking:
+    if any(value is not None for value in stored.values()) and lacking:
         raise NetwrightError(f"the state of {name} lacks {', '.join(lacking)}")
 
 

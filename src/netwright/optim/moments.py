@@ -192,7 +192,7 @@ def _lion(group: Group) -> tuple[float, ...]:
     return beta1, beta2
 
 
-LION = Rule(formulas.lion, formulas.lion_scalars, _lion, ("exp_avg",))
+LION = Rule(formulas.lion, formulas.lion_scalars, _lion, ("exp_avg",), counts=False)
 
 
 class Lion(FirstOrder):
@@ -205,7 +205,7 @@ class Lion(FirstOrder):
     >>> optimizer = Lion(model.parameters(), lr=1e-4, weight_decay=0.1)   # doctest: +SKIP
     """
 
-    keeps: ClassVar = ("step", "exp_avg", "master")
+    keeps: ClassVar = ("exp_avg", "master")
 
     def __init__(
         self,

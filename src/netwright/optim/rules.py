@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -28,17 +29,12 @@ class Rule:
     product: bool = False  # keeps `mu_product`
     whole: str = ""
     decays: bool = False  # takes the decoupled decay into its own formula
-    counted: bool = True  # False: beyond the first step its number does not matter, and torch's files have none
+    counts: bool = True  # keeps the number of the step
     share: str = ""  # a setting that lr is multiplied by
 
     def factor(self, group: Group) -> float:
         """What the group's lr is multiplied by."""
         return float(group[self.share]) if self.share else 1.0
-
-    @property
-    def counts(self) -> bool:
-        """Whether the number of the step matters: plain SGD keeps nothing at all."""
-        return bool(self.states)
 
 
 def places_of_eps(group: Group) -> tuple[float, float]:
@@ -74,30 +70,40 @@ def decay_of(group: Group, factor: float = 1.0) -> Decay:
     return Decay(0.0, amount, 0.0)
 
 
-@dataclass
 class Step:
-    """The numbers of one step of one parameter: ready for arrays. `keep` is None where nothing decays."""
+    """The numbers of one step of a group's parameters that share its number `t`; those of the formula are made when asked for.
 
-    lr: Any
-    scalars: tuple[Any, ...]
-    product: Any
-    l2: float
-    keep: Any
-    scale: Any = field(default=None)  # of gradients: sign, loss scaling, clipping; None: 1
+    Numbers are floats, or 0-dim tensors (`as_tensors`) where nothing may wait for a device. `keep` is what is left of theta by
+    decay, None where nothing decays. `scale` multiplies gradients (sign, loss scaling, clipping); None: 1.
+    """
 
-    @classmethod
-    def of(cls, rule: Rule, group: Group, t: Tensor, product: Tensor, as_tensors: bool) -> Step:
-        """The step number `t` (0-dim) of a group; numbers are floats, or 0-dim tensors where nothing may wait for a device."""
-        decay, lr = decay_of(group, rule.factor(group)), group["lr"]
-        rate = lr.detach().to(torch.float64) if isinstance(lr, Tensor) else torch.tensor(float(lr), dtype=torch.float64)
-        hyper = list(torch.tensor(rule.hyper(group), dtype=torch.float64).unbind())
-        if as_tensors:
-            place = lr.device if isinstance(lr, Tensor) else t.device
-            rate, t, product, *hyper = (x.to(place) for x in (rate, t, product, *hyper))
-        rate = rate * rule.factor(group)
-        scalars, made = rule.scalars(t.to(torch.float64), product.to(torch.float64), rate, tuple(hyper))
-        decays = bool(decay.by_lr or decay.alone) and not rule.decays
-        keep = decay.keep(rate) if decays else None
-        if not as_tensors:
-            scalars, keep = tuple(float(k) for k in scalars), None if keep is None else float(keep)
-        return cls(rate if as_tensors else float(rate), scalars, made, decay.l2, keep)
+    def __init__(self, rule: Rule, group: Group, state: dict[str, Any], as_tensors: bool) -> None:
+        self.rule, self.group, self.state, self.as_tensors = rule, group, state, as_tensors
+        decay, lr, factor = decay_of(group, rule.factor(group)), group["lr"], rule.factor(group)
+        self.lr: Any = lr.detach().to(torch.float64) * factor if as_tensors and isinstance(lr, Tensor) else float(lr) * factor
+        self.l2 = decay.l2
+        self.keep = decay.keep(self.lr) if (decay.by_lr or decay.alone) and not rule.decays else None
+        self.scale: Any = None
+
+    @cached_property
+    def _made(self) -> tuple[tuple[Any, ...], Any]:
+        """The formula's scalars and the new product, computed in float64."""
+        one = torch.ones((), dtype=torch.float64)
+        t, product = self.state.get("step", one), self.state.get("mu_product", one)
+        lr = self.lr if isinstance(self.lr, Tensor) else torch.tensor(self.lr, dtype=torch.float64)
+        hyper = list(torch.tensor(self.rule.hyper(self.group), dtype=torch.float64).unbind())
+        if self.as_tensors:
+            place = lr.device if isinstance(self.lr, Tensor) else t.device
+            lr, t, product, *hyper = (x.to(place) for x in (lr, t, product, *hyper))
+        scalars, product = self.rule.scalars(t.to(torch.float64), product.to(torch.float64), lr, tuple(hyper))
+        return (scalars if self.as_tensors else tuple(float(k) for k in scalars)), product
+
+    @property
+    def scalars(self) -> tuple[Any, ...]:
+        """What the formula takes as k."""
+        return self._made[0]
+
+    @property
+    def product(self) -> Any:
+        """The new running product."""
+        return self._made[1]
