@@ -144,7 +144,7 @@ class FirstOrder(torch.optim.Optimizer):
         for group, items in zip(self.param_groups, found, strict=True):
             if items:
                 rule = self._rule(group)
-                self._step_group(rule, group, [(p, g, self.prepared(group, p, rule)) for p, g in items], scale)
+                self._step_group(rule, group, self._with_state(group, items, rule), scale)
 
     def _planned(self) -> launch.Plan:
         if self._plan is None or not self._plan.holds(self):
@@ -174,6 +174,12 @@ class FirstOrder(torch.optim.Optimizer):
     def is_fast(self, group: Group, rule: Rule, as_tensors: bool) -> bool:
         """Whether parameters on a CPU take fused kernels or blocks, not the reference."""
         return self.settings.path != "reference" and not (as_tensors or rule.whole or group["differentiable"])
+
+    def _with_state(self, group: Group, items: list[tuple[Tensor, Tensor]], rule: Rule) -> list[Item]:
+        kept = [self.state[p] for p, _ in items]
+        if group["master_weights"] or not all(state.keys() >= rule.names for state in kept):
+            kept = [self.prepared(group, p, rule) for p, _ in items]
+        return [(p, g, state) for (p, g), state in zip(items, kept, strict=True)]
 
     def prepared(self, group: Group, p: Tensor, rule: Rule) -> dict[str, Any]:
         """The state of a parameter, made where there is none yet."""

@@ -40,16 +40,30 @@ def kernel_of(rule: Rule, group: Group, scaled: bool) -> Callable[[Rule, Group, 
 def run(rule: Rule, group: Group, items: list[Item], step: Step, scaled: bool) -> None:
     """One step of parameters that share the number of the step."""
     kernel = kernel_of(rule, group, scaled)
-    fit: dict[torch.dtype, list[Item]] = {}
-    for item in items:
-        if kernel is not None and _fits(rule, item):
-            fit.setdefault(item[0].dtype, []).append(item)
-        else:
-            blocked(rule, item, step)
-    for same in fit.values():
-        assert kernel is not None
-        kernel(rule, group, same, step)
+    if kernel is None:
+        fit, rest = [], items
+    elif _all_fit(rule, items):
+        fit, rest = items, []
+    else:
+        fit, rest = [item for item in items if _fits(rule, item)], [item for item in items if not _fits(rule, item)]
+    for item in rest:
+        blocked(rule, item, step)
+    for dtype in dict.fromkeys(p.dtype for p, _, _ in fit):
+        same = [item for item in fit if item[0].dtype == dtype]
+        if kernel is not None:
+            kernel(rule, group, same, step)
         torch.autograd.graph.increment_version([p for p, _, _ in same])  # so that autograd sees the change; kernels do not say
+
+
+def _all_fit(rule: Rule, items: list[Item]) -> bool:
+    """What `_fits` says, for the usual case, of all at once: a step has little time for each of hundreds of tensors."""
+    params, grads, *places = _lists(rule, items)
+    if not set(map(type, params)) <= {*PLAIN} or any("master" in state for _, _, state in items):
+        return False
+    dtypes = {p.dtype for p in params}
+    if len(dtypes) > 1 or not dtypes <= {*WIDE} or {g.dtype for g in grads} != dtypes:
+        return False
+    return all(all(map(Tensor.is_contiguous, arrays)) for arrays in (params, grads, *places))
 
 
 def _fits(rule: Rule, item: Item) -> bool:

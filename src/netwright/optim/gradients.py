@@ -30,8 +30,8 @@ def of_group(group: dict[str, Any], indices: list[int] | None = None) -> list[tu
     """
     found = []
     params = group["params"]
-    for index in range(len(params)) if indices is None else indices:
-        p = params[index]
+    chosen = enumerate(params) if indices is None or len(indices) == len(params) else ((i, params[i]) for i in indices)
+    for index, p in chosen:
         g = p.grad
         if g is None:
             continue

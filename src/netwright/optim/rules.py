@@ -32,6 +32,11 @@ class Rule:
     counts: bool = True  # keeps the number of the step
     share: str = ""  # a setting that lr is multiplied by
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """All that it keeps in a parameter's state."""
+        return frozenset((*self.states, *(["step"] if self.counts else []), *(["mu_product"] if self.product else [])))
+
     def factor(self, group: Group) -> float:
         """What the group's lr is multiplied by."""
         return float(group[self.share]) if self.share else 1.0
