@@ -176,6 +176,8 @@ class FirstOrder(torch.optim.Optimizer):
         return self.settings.path != "reference" and not (as_tensors or rule.whole or group["differentiable"])
 
     def _with_state(self, group: Group, items: list[tuple[Tensor, Tensor]], rule: Rule) -> list[Item]:
+        if not (rule.names or self.state or group["master_weights"]):  # plain SGD
+            return [(p, g, {}) for p, g in items]
         kept = [self.state[p] for p, _ in items]
         if group["master_weights"] or not all(state.keys() >= rule.names for state in kept):
             kept = [self.prepared(group, p, rule) for p, _ in items]

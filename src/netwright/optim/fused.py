@@ -20,9 +20,10 @@ WIDE = (torch.float32, torch.float64)
 PLAIN = (Tensor, torch.nn.Parameter)  # not a DTensor or another subclass, whose memory is not one array
 
 Item = tuple[Tensor, Tensor, dict[str, Any]]  # parameter, gradient, state
+Kernel = Callable[[Rule, Group, list[Item], Step], None]
 
 
-def kernel_of(rule: Rule, group: Group, scaled: bool) -> Callable[[Rule, Group, list[Item], Step], None] | None:
+def kernel_of(rule: Rule, group: Group, scaled: bool) -> Kernel | None:
     """Torch's kernel for a rule, or None where torch has none that computes the same.
 
     None with eps inside of the root, with decay that is not lr times lambda, and with scaled gradients: the kernels
@@ -40,19 +41,23 @@ def kernel_of(rule: Rule, group: Group, scaled: bool) -> Callable[[Rule, Group, 
 def run(rule: Rule, group: Group, items: list[Item], step: Step, scaled: bool) -> None:
     """One step of parameters that share the number of the step."""
     kernel = kernel_of(rule, group, scaled)
-    if kernel is None:
-        fit, rest = [], items
-    elif _all_fit(rule, items):
-        fit, rest = items, []
-    else:
-        fit, rest = [item for item in items if _fits(rule, item)], [item for item in items if not _fits(rule, item)]
-    for item in rest:
-        blocked(rule, item, step)
-    for dtype in dict.fromkeys(p.dtype for p, _, _ in fit):
-        same = [item for item in fit if item[0].dtype == dtype]
-        if kernel is not None:
-            kernel(rule, group, same, step)
-        torch.autograd.graph.increment_version([p for p, _, _ in same])  # so that autograd sees the change; kernels do not say
+    if kernel is not None and _all_fit(rule, items):
+        return _launch(kernel, rule, group, items, step)
+    fit: dict[torch.dtype, list[Item]] = {}
+    for item in items:
+        if kernel is not None and _fits(rule, item):
+            fit.setdefault(item[0].dtype, []).append(item)
+        else:
+            blocked(rule, item, step)
+    for same in fit.values():
+        assert kernel is not None
+        _launch(kernel, rule, group, same, step)
+    return None
+
+
+def _launch(kernel: Kernel, rule: Rule, group: Group, items: list[Item], step: Step) -> None:
+    kernel(rule, group, items, step)
+    torch.autograd.graph.increment_version([item[0] for item in items])  # so that autograd sees the change; kernels do not say
 
 
 def _all_fit(rule: Rule, items: list[Item]) -> bool:
@@ -94,6 +99,9 @@ def _lists(rule: Rule, items: list[Item]) -> list[list[Tensor]]:
 
 def _sgd(rule: Rule, group: Group, items: list[Item], step: Step) -> None:
     params, grads, *buffers = _lists(rule, items)
+    if not (buffers or step.l2):  # one addition, which is faster than the kernel
+        torch._foreach_add_(params, grads, alpha=step.lr if group["maximize"] else -step.lr)
+        return
     torch._fused_sgd_(
         params,
         grads,
@@ -233,7 +241,7 @@ def _handful(scratch: Tensor, held: list[tuple[Tensor, ...]]) -> tuple[Tensor, l
     return scratch, [*map(list, zip(*held, strict=True)), [part.view_as(p[0]) for part, p in zip(parts, held, strict=True)]]
 
 
-KERNELS: dict[Any, Callable[[Rule, Group, list[Item], Step], None]] = {
+KERNELS: dict[Any, Kernel] = {
     formulas.sgd: _sgd,
     formulas.momentum: _sgd,
     formulas.nesterov: _sgd,
