@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netwright.lab.methods import Method
+from netwright.optim.checks import FORMS
 
 Vector = NDArray[np.float64]
 
@@ -124,7 +125,7 @@ def _means(at: _At) -> tuple[Vector, Vector, str]:
 
 def _inside(at: _At) -> bool:
     """Where Adam's eps stands: inside in the notes, outside in torch."""
-    return (at.settings["eps_mode"] or {"notes": "inside"}.get(at.settings["form"], "outside")) == "inside"
+    return (at.settings["eps_mode"] or FORMS[at.settings["form"]].eps_mode) == "inside"
 
 
 def _debiased(at: _At) -> tuple[Vector, Vector, str, str]:
@@ -143,7 +144,7 @@ def _adam(at: _At) -> tuple[str, Vector]:
 
 def _shrink(at: _At) -> tuple[float, str]:
     """What a decoupled decay takes of theta in a step at constant lr."""
-    mode = at.settings["decay"] or ("constant" if at.settings["form"] == "notes" else "lr")
+    mode = at.settings["decay"] or FORMS[at.settings["form"]].decay
     share = at.settings["weight_decay"] * (at.settings["lr"] if mode == "lr" else 1)
     return share, f" - {share:g} {_v(at.theta)}" if share else ""
 
@@ -178,7 +179,7 @@ def _lion(at: _At) -> tuple[str, Vector]:
 def _lamb(at: _At) -> tuple[str, Vector]:
     m, down, told, text = _debiased(at)
     lr, decay = at.settings["lr"], at.settings["weight_decay"]
-    constant = (at.settings["decay"] or {"notes": "constant"}.get(at.settings["form"])) == "constant"
+    constant = (at.settings["decay"] or FORMS[at.settings["form"]].decay) == "constant"
     inner, outer = (0.0, decay) if constant else (decay, 0.0)
     r = m / down + inner * at.theta
     sizes = float(np.linalg.norm(at.theta)), float(np.linalg.norm(r))

@@ -13,13 +13,13 @@ from torch import Tensor
 from netwright.errors import NetwrightError
 from netwright.optim import gradients, launch, loading
 from netwright.optim.checks import FORMS, check_choice, check_group, check_keys, check_members, check_params, members
+from netwright.optim.fused import Item
 from netwright.optim.fused import run as run_fused
 from netwright.optim.reference import update, working
 from netwright.optim.rules import Group, Rule, Step
 
 PATHS = ("auto", "reference", "fast", "triton")
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
-Item = tuple[Tensor, Tensor, dict[str, Any]]  # parameter, gradient, state
 
 
 @dataclass(frozen=True)

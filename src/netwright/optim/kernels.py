@@ -19,7 +19,6 @@ import triton.language as tl
 
 BLOCK = 1024  # numbers of a program, by 4 warps: larger ones were slower on an H200
 COMMON, OWN = 5, 6  # columns of a row of settings: lr, l2, by_lr, alone, sign; then those of the rule
-COLUMNS = 5  # of a row of the table of tensors: addresses of parameter, three states, master copy
 KINDS = {torch.float32: tl.float32, torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
 
 interpreted: bool = bool(triton.knobs.runtime.interpret)
@@ -158,9 +157,10 @@ def step_kernel(
 ):
     """A program moves one block of one tensor; it keeps the number of the step for itself, so none waits for another.
 
-    TENSORS: addresses (COLUMNS a tensor); GRADS: addresses, 0 where there is no gradient; BLOCKS: (tensor, block in it, row
-    of GROUPS) of each program; SIZES: numbers of each tensor; GROUPS: settings in float64; COUNTS, PRODUCTS: of each program;
-    NORMS: sums of squares of gradients; SCALE, FOUND: a GradScaler's.
+    TENSORS: addresses (5 a tensor: parameter, three of state, master copy); GRADS: addresses, 0 where there is no gradient;
+    BLOCKS: (tensor, block in it, row of GROUPS) of each program; SIZES: numbers of each tensor; GROUPS: settings in float64
+    (COMMON + OWN, 11, a row); COUNTS, PRODUCTS: of each program; NORMS: sums of squares of gradients; SCALE, FOUND: a
+    GradScaler's.
     """
     program = tl.program_id(0)
     tensor = tl.load(BLOCKS + program * 3)
