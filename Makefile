@@ -6,12 +6,13 @@ READY = $(VENV)/ready
 PEERS = $(VENV)/peers
 PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help setup demo test test-slow check compat format bench clean
+.PHONY: help setup demo test test-slow soak check compat format bench clean
 
 help:
 	@echo "make demo       design a network for the embedded digits under 1 M macs (under 3 minutes after set-up)"
 	@echo "make test       all tests but the slow ones"
 	@echo "make test-slow  the slow ones: torch.compile, torch.export, Imagenette end to end"
+	@echo "make soak       trainings killed at 20 random moments, 20 epochs with workers: a quarter of an hour"
 	@echo "make check      what CI runs: format, lint, types, all tests with warnings as errors"
 	@echo "make compat     timm and torchvision beside netwright: weights, names and counts of every network (15 minutes)"
 	@echo "make bench      the benchmarks, printed as tables"
@@ -32,6 +33,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(PYTEST) -m slow
+
+soak: $(READY)
+	NETWRIGHT_SOAK=1 $(BIN)/python -m pytest tests/training/test_resuming.py tests/training/test_soak.py -m slow
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -25,8 +25,9 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def _uncalibrated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether the machine was calibrated is nothing to the tests."""
+    """Whether the machine was calibrated is nothing to the tests, and they leave no decoded pictures behind."""
     monkeypatch.setenv("NETWRIGHT_PROFILES", str(tmp_path_factory.getbasetemp() / "no-profiles"))
+    monkeypatch.setenv("NETWRIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "pictures"))
 
 
 @pytest.fixture(scope="session")

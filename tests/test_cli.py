@@ -82,7 +82,7 @@ Capture = pytest.CaptureFixture[str]
         ("train resnet20_cifar {nowhere} -o {new}", "there is no folder"),
         ("train resnet20_cifar {flat} -o {new}", "has no class folders"),
         ("train resnet20_cifar {one} -o {new}", "has one class only ('cats')"),
-        ("train resnet20_cifar {broken} -o {new}", "green/02.jpg is not a picture that can be read"),
+        ("train resnet20_cifar {broken} -o {new} --strict", "green/02.jpg is not a picture that can be read"),
         ("train resnet20_cifar {photos} -o {run}", "holds a run made with other arguments"),
         ("train resnet20_cifar {photos} -o {foreign}", "holds other files (thesis.tex)"),
         ("train vgg11 {photos} --image 20 -o {new}", "features.20: a window of 2 does not fit into 1 pixels: the image"),
@@ -91,7 +91,6 @@ Capture = pytest.CaptureFixture[str]
         ("design {photos} -o {new}", "Missing option '--max-macs'"),
         ("design {flat} --max-macs 1M -o {new}", "has no class folders"),
         ("design {one} --max-macs 1M -o {new}", "has one class only"),
-        ("design {broken} --max-macs 1M -o {new}", "green/02.jpg is not a picture"),
         ("design {photos} --max-macs 1M -o {photos}/run", "lies inside the pictures' folder"),
         ("design {emptyval} --max-macs 1M -o {new}", "emptyval/val has no pictures in its folders"),
         ("cost {exits.py}:x", "does not run: SystemExit"),
@@ -142,6 +141,12 @@ def test_help_has_an_example(command: str, capsys: Capture) -> None:
     text = capsys.readouterr().out
     assert f"netwright {command}".rstrip() in text
     assert "Example: " in text or command == ""
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_commands_of_data_have_an_example(command: str, capsys: Capture) -> None:
+    assert main(["data", command, "--help"]) == 0
+    assert f"Example: netwright data {command}" in capsys.readouterr().out
 
 
 def test_cost_as_table_json_and_csv(place: Path, capsys: Capture) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from netwright.data import BadPictureError, Listing, open_source, read_picture
 from netwright.data.imagenet import imagenet_classes, imagenet_wnids
 from netwright.data.pictures import unwarned
-from netwright.data.sources import stratified
+from netwright.data.splitting import Labels, share_of
 from netwright.errors import NetwrightError
 from netwright.preprocessing import Filter, Preprocessing, whole
 from tests.conftest import make_photos
@@ -90,13 +90,14 @@ def test_a_split_is_stratified_disjoint_and_repeatable(counts: list[int], share:
     labels = np.repeat(np.arange(len(counts)), counts)
     listing = Listing(tuple(map(str, range(len(labels)))), labels)
     classes = [f"c{i}" for i in range(len(counts))]
-    rest, part = stratified(listing, share, seed, classes)
+    drawn = share_of(Labels(labels, classes), share, seed)
+    rest, part = listing.take(np.flatnonzero(~drawn)), listing.take(np.flatnonzero(drawn))
     assert sorted((*rest.names, *part.names), key=int) == list(listing.names)
     for label, count in enumerate(counts):
         mine = int((part.labels == label).sum())
         assert 1 <= mine < count
         assert mine == 1 or mine == count - 1 or abs(mine - share * count) <= 0.5
-    assert stratified(listing, share, seed, classes)[1].names == part.names
+    np.testing.assert_array_equal(share_of(Labels(labels, classes), share, seed), drawn)
 
 
 def test_too_few_pictures_to_split(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def test_everything_is_written_and_agrees(made: nw.Run, photos: Path) -> None:
         "design.json",
         "model.onnx",
         "model.safetensors",
+        "recipe.toml",
         "report.html",
         "result.json",
         "work",
@@ -99,9 +101,9 @@ def test_predictions_are_the_models(made: nw.Run, photos: Path) -> None:
 def test_the_report_needs_nothing_but_itself(made: nw.Run) -> None:
     assert made.folder is not None
     page = (made.folder / "report.html").read_text()
-    assert page.count("<svg ") == 3 == page.count('role="img" aria-label="')
+    assert page.count("<svg ") == 5 == page.count('role="img" aria-label="')
     for needle in ("<script", "<link", "src=", "@import", "url("):
-        assert needle not in page.replace("url(#", "")
+        assert needle not in page.replace("url(#", "").replace('src="data:', "")
     for candidate in made.result["search"]["candidates"]:
         assert f"{candidate['macs']:,}" in page
 
@@ -109,18 +111,22 @@ def test_the_report_needs_nothing_but_itself(made: nw.Run) -> None:
 def test_the_held_out_pictures_serve_for_nothing_before_the_end(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from netwright.data import reading
+    from netwright.data import Source
+    from netwright.training import train
 
     reads: list[tuple[str, ...]] = []
     sides: list[int] = []
-    original = reading.read_files
 
-    def recording(opened: object, listing: Listing, shown: Preprocessing, step: object) -> object:
-        reads.append(listing.names)
-        sides.append(shown.image)
-        return original(opened, listing, shown, step)  # type: ignore[arg-type]
+    def recording(original: Callable[..., object]) -> Callable[..., object]:
+        def read(source: Source, listing: Listing, shown: Preprocessing, *rest: object, **options: object) -> object:
+            reads.append(listing.names)
+            sides.append(shown.image)
+            return original(source, listing, shown, *rest, **options)
 
-    monkeypatch.setattr(reading, "read_files", recording)
+        return read
+
+    monkeypatch.setattr(Source, "read", recording(Source.read))
+    monkeypatch.setattr(train, "store", recording(train.store))
     nw.design(photos, macs="1M", image=24, out=tmp_path / "run", effort=TINY, progress=QUIET)
     check, *before, last = reads
     held_out = set(open_source(photos).split(0, 0.2).test.names)
@@ -143,7 +149,7 @@ def test_designs_over_budget_are_never_trained(photos: Path, tmp_path: Path, mon
 
     monkeypatch.setattr(train, "build", counting)
     nw.design(photos, macs=700_000, image=24, out=tmp_path / "run", effort=TINY, progress=QUIET)
-    assert len(built) == 4
+    assert len(built) == 8  # each to be trained, and once more as it is kept
     assert max(built) <= 700_000
 
 
@@ -236,7 +242,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "netwright: stopped; run the same command again to go on"
+    assert errors.splitlines()[-1].startswith("netwright: stopped; run the same command again to go on: netwright design ")
     assert "Traceback" not in errors
 
 

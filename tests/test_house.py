@@ -86,6 +86,13 @@ def test_no_package_is_named_like_a_public_function() -> None:
     [
         "graph.tracing",
         "graph.values",
+        "training.chance",
+        "training.crops",
+        "training.losses",
+        "training.rates",
+        "training.recipe",
+        "training.recipe_files",
+        "training.seeds",
         "zoo",
         "costing.table",
         "units",

@@ -13,33 +13,27 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
 import netwright as nw
-from netwright.data import Pictures, open_source
+from netwright.data import Pictures
 from netwright.errors import FailedError
-from netwright.preprocessing import whole
-from netwright.training import Epoch, Evaluation, Recipe, evaluate_model, fit
-from netwright.training.augment import augment
-from netwright.training.batches import Normalize, to_batch
-from netwright.training.loop import Task, learning_rate, training_layout
+from netwright.training import Epoch, Evaluation, Machine, Moment, Recipe, Session, evaluate_model, fit
+from netwright.training.batches import Batches, Normalize, Task, Where, to_batch
+from netwright.training.checkpoints import Checkpoints
+from netwright.training.choosing import sound_layouts
+from netwright.training.ema import Average
+from netwright.training.rates import learning_rate
+from netwright.training.recipe import Augmentation, Averaging, Optimizing, Resizing, Schedule
 from tests.conftest import make_photos
-
-NET = nw.zoo.RegNet(depth=4, w_0=16, w_a=16.0, w_m=2.0, group_width=8, stem=16, stem_stride=1, classes=10, resolution=8)
+from tests.training import NET, digits_task, same_weights, timeless
 
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    source = open_source("digits")
-    data = source.split(seed=0)
-    train, test = source.read(data.train, whole(8), None), source.read(data.test, whole(8), None)
-    return Task(train, Normalize.of(train.pixels), 8, mirror=False, validation=test)
+    return digits_task()
 
 
 def trained(task: Task, recipe: Recipe, **options: object) -> tuple[torch.nn.Module, list[Epoch]]:
     model = nw.build(NET, 8, channels=1, seed=0)
-    return model, fit(model, task, recipe, **options)  # type: ignore[arg-type]
-
-
-def timeless(history: list[Epoch]) -> list[tuple[object, ...]]:
-    return [(e.epoch, e.loss, e.accuracy, e.validation) for e in history]
+    return model, fit(model, task, recipe, Session(**options))  # type: ignore[arg-type]
 
 
 def test_it_learns(task: Task) -> None:
@@ -58,39 +52,6 @@ def test_the_same_seed_gives_the_same_weights(task: Task) -> None:
     assert not same_weights(first, other)
 
 
-class StopError(Exception):
-    """Stands for whatever ends a training."""
-
-
-@pytest.mark.parametrize("after", [1, 2, 3])
-def test_going_on_is_the_same_as_not_stopping(task: Task, tmp_path: Path, after: int) -> None:
-    recipe = Recipe(epochs=4)
-    whole, curve = trained(task, recipe)
-
-    def stop(done: int, total: int, epoch: Epoch | None) -> None:
-        if epoch is None and done > after * total / 4 + 5:
-            raise StopError
-
-    with pytest.raises(StopError):
-        trained(task, recipe, checkpoint=tmp_path / "c.pt", watch=stop)
-    again, history = trained(task, recipe, checkpoint=tmp_path / "c.pt")
-    assert same_weights(whole, again)
-    assert timeless(history) == timeless(curve)
-
-
-@pytest.mark.parametrize("damage", ["empty", "half", "flipped", "other"])
-def test_a_damaged_checkpoint_is_told_and_training_starts_again(task: Task, tmp_path: Path, damage: str) -> None:
-    recipe, path = Recipe(epochs=2), tmp_path / "c.pt"
-    whole, _ = trained(task, recipe, checkpoint=path)
-    sound = path.read_bytes()
-    middle = len(sound) // 2
-    flipped = sound[:middle] + bytes(b ^ 255 for b in sound[middle : middle + 64]) + sound[middle + 64 :]
-    path.write_bytes({"empty": b"", "half": sound[:middle], "flipped": flipped, "other": b"not a checkpoint"}[damage])
-    with pytest.warns(UserWarning, match=r"c\.pt is damaged .*: this training starts again"):
-        again, _ = trained(task, recipe, checkpoint=path)
-    assert same_weights(whole, again)
-
-
 def test_training_leaves_the_global_generator_alone(task: Task) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -100,16 +61,42 @@ def test_training_leaves_the_global_generator_alone(task: Task) -> None:
 
 def test_a_diverged_training_says_so(task: Task) -> None:
     with pytest.raises(FailedError, match="training diverged in epoch"):
-        trained(task, Recipe(epochs=2, lr=1e30, warmup_epochs=0))
+        trained(task, Recipe(epochs=2, optimizer=Optimizing(lr=1e30, clip_norm=0.0), schedule=Schedule(warmup_epochs=0.0)))
+
+
+def test_a_diverged_training_names_the_last_good_checkpoint(task: Task, tmp_path: Path) -> None:
+    """No checkpoint with weights that are no numbers is ever written."""
+    recipe = Recipe(epochs=2, optimizer=Optimizing(lr=1e18, clip_norm=0.0))
+    with pytest.raises(FailedError, match=r"training diverged .*the last good checkpoint is .*step-"):
+        trained(task, recipe, checkpoints=Checkpoints(tmp_path), every=0.0)
+    state = Checkpoints(tmp_path).newest()
+    assert state is not None
+    assert all(bool(value.isfinite().all()) for value in state.tensors.values())
 
 
 def test_the_learning_rate_by_hand() -> None:
-    recipe = Recipe(epochs=10, batch=64, lr=0.2, warmup_epochs=2)
+    recipe = Recipe(epochs=10, batch=64, optimizer=Optimizing(lr=0.2), schedule=Schedule(warmup_epochs=2.0))
     assert learning_rate(recipe, 1) == pytest.approx(0.05)
     assert learning_rate(recipe, 2) == pytest.approx(0.1)
     assert learning_rate(recipe, 6) == pytest.approx(0.05)
     assert learning_rate(recipe, 10) == pytest.approx(0, abs=1e-12)
-    assert learning_rate(recipe.replace(warmup_epochs=8), 2.5) == pytest.approx(0.1)  # at most a quarter is warm-up
+    longer = recipe.replace(schedule=Schedule(warmup_epochs=8.0))
+    assert learning_rate(longer, 2.5) == pytest.approx(0.1)  # at most a quarter is warm-up
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (Schedule("cosine", 0.0, final=0.1), [1.0, 0.55, 0.1]),
+        (Schedule("linear", 0.0), [1.0, 0.5, 0.0]),
+        (Schedule("multistep", 0.0, milestones=(4.0, 5.0), factor=0.5), [1.0, 0.25, 0.25]),
+        (Schedule("steps", 0.0, every=5.0, factor=0.1), [1.0, 0.1, 0.01]),
+        (Schedule("constant", 0.0), [1.0, 1.0, 1.0]),
+    ],
+)
+def test_every_schedule_at_its_beginning_middle_and_end(schedule: Schedule, expected: list[float]) -> None:
+    recipe = Recipe(epochs=10, batch=32, optimizer=Optimizing(lr=1.0, lr_batch=0), schedule=schedule)
+    assert [learning_rate(recipe, epoch) for epoch in (0, 5, 10)] == pytest.approx(expected)
 
 
 @example(n=4, classes=2, seed=1)  # all right: rounding once left the accuracy outside its interval
@@ -149,41 +136,6 @@ def test_evaluation_does_not_change_the_model(task: Task) -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
-    one, two = first.state_dict(), second.state_dict()
-    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def test_a_whole_crop_without_mirror_is_the_picture() -> None:
-    batch = torch.rand(4, 3, 40, 40)
-    seen = [augment(batch, 40, 1.0, False, generator(seed)) for seed in range(3)]
-    assert all(view.shape == batch.shape for view in seen)
-    flat = torch.full((8, 1, 40, 40), 0.25)
-    torch.testing.assert_close(augment(flat, 32, 0.3, True, generator()), torch.full((8, 1, 32, 32), 0.25))
-
-
-def test_mirror_images_are_exact_and_half_of_them() -> None:
-    batch = torch.rand(400, 1, 8, 8)
-    still = augment(batch, 8, 1.0, False, generator(3))
-    turned = augment(batch, 8, 1.0, True, generator(3))
-    plain = [bool(torch.allclose(a, b, atol=1e-5)) for a, b in zip(still, turned, strict=True)]
-    assert 150 < sum(plain) < 250
-
-
-@given(st.integers(0, 1000))
-def test_small_pictures_are_shifted_by_at_most_an_eighth(seed: int) -> None:
-    batch = torch.zeros(1, 1, 16, 16)
-    batch[0, 0, 8, 8] = 1
-    seen = augment(batch, 16, 0.1, False, generator(seed))[0, 0]
-    where = (seen > 0).nonzero()
-    assert 5 <= int(where.min()) <= int(where.max()) <= 11
-    assert float(seen.sum()) == pytest.approx(1, abs=1e-4)
-
-
 @given(st.integers(1, 60), st.sampled_from([1, 3]))
 def test_normalize_is_numpys_mean_and_deviation(n: int, channels: int) -> None:
     pixels = np.random.default_rng(n).integers(0, 256, (n, 5, 5, channels), dtype=np.uint8)
@@ -201,7 +153,7 @@ def test_one_colour_pictures_do_not_divide_by_zero() -> None:
 def test_no_batch_has_a_single_picture(task: Task, pictures: int, batch: int) -> None:
     """Batch statistics of one-pixel maps need more than one picture: 65 in batches of 64 become 33 and 32."""
     some = Pictures(task.train.pixels[:pictures], task.train.labels[:pictures], task.train.names[:pictures])
-    tiny = Task(some, task.normalize, 8, mirror=False)
+    tiny = Task(some, task.normalize, 8, False, 10)
     net = nw.zoo.RegNet(depth=4, w_0=16, w_a=16.0, w_m=2.0, group_width=8, stem=16, stem_stride=2, classes=10)
     fit(nw.build(net, 8, channels=1, seed=0), tiny, Recipe(epochs=1, batch=batch))
 
@@ -209,10 +161,141 @@ def test_no_batch_has_a_single_picture(task: Task, pictures: int, batch: int) ->
 def test_a_narrow_strided_projection_does_not_corrupt_memory(tmp_path: Path) -> None:
     """oneDNN 3.12 aborts the process here in channels-last layout (AVX-512, two threads or more, an odd batch)."""
     narrow = nw.zoo.RegNet(depth=5, w_0=8, w_a=12.02, w_m=2.92, group_width=16, stem=24, classes=3)
-    assert training_layout(narrow, 48, 3) is torch.contiguous_format
-    assert training_layout(narrow.replace(w_0=16), 48, 3) is torch.channels_last
+    assert sound_layouts(nw.trace(narrow, 48)) == ("contiguous",)
+    assert sound_layouts(nw.trace(narrow.replace(w_0=16), 48)) == ("channels_last", "contiguous")
     photos = make_photos(tmp_path / "photos", each=53, side=48)  # 126 of them to train on
     recipe = "nw.Recipe(epochs=15, batch=63)"
     program = f"import netwright as nw; nw.train(nw.zoo.{narrow!r}, {str(photos)!r}, image=48, recipe={recipe})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_average_is_the_formula(task: Task) -> None:
+    """In NumPy, over the weights after each step: decay (1 + t) / (10 + t) at first, then 0.9."""
+    model = nw.build(NET, 8, channels=1, seed=0)
+    name = "stem.0.weight" if "stem.0.weight" in model.state_dict() else next(iter(model.state_dict()))
+    seen = [model.state_dict()[name].numpy().copy()]
+    average = Average(model, 0.9)
+    for step in range(1, 120):
+        with torch.no_grad():
+            model.state_dict()[name].add_(0.1 * step)
+        seen.append(model.state_dict()[name].numpy().copy())
+        average.update(model, torch.tensor(average.share_at(step)))
+    expected = seen[0].astype(np.float64)
+    for step, value in enumerate(seen[1:], 1):
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * value
+    np.testing.assert_allclose(average.values[name].numpy(), expected, rtol=1e-4)
+
+
+def test_what_is_kept_is_the_average(task: Task) -> None:
+    last, _ = trained(task, Recipe(epochs=1))
+    mean, history = trained(task, Recipe(epochs=1, ema=Averaging(decay=0.99)))
+    assert not same_weights(last, mean)
+    assert task.validation is not None
+    assert evaluate_model(mean, task.validation, task.normalize).accuracy == history[-1].validation
+
+
+def test_an_average_of_the_last_step_alone_is_no_average(task: Task) -> None:
+    last, _ = trained(task, Recipe(epochs=1))
+    mean, _ = trained(task, Recipe(epochs=1, ema=Averaging(decay=1e-9)))
+    for name, value in last.state_dict().items():
+        torch.testing.assert_close(mean.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_of_parts_add_up_to_those_of_the_batch(task: Task) -> None:
+    """Without batch norm, whose statistics are those of a part."""
+    net = nw.zoo.SqueezeNet(classes=10, dropout=0.0)
+    large = Task(task.train, task.normalize, 40, False, 10)
+    weights = []
+    for micro in (0, 5, 7):
+        model = nw.build(net, 40, channels=1, seed=0)
+        batches = Batches(large, Recipe(batch=16), 0, Where(torch.device("cpu"), torch.contiguous_format))
+        batch = next(iter(batches.of(0)))
+        from netwright.training.step import Stepper
+
+        machine = Machine(micro_batch=micro, layout="contiguous")
+        stepper = Stepper(model, Recipe(batch=16), machine, Where(torch.device("cpu"), torch.contiguous_format))
+        stepper(batch, 0.01, 0, 0)
+        weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(weights[0], weights[2], rtol=1e-5, atol=1e-7)
+
+
+class Greedy(torch.nn.Module):
+    """A network that takes no more than so many pictures at once, as a GPU would say it."""
+
+    def __init__(self, inner: torch.nn.Module, most: int) -> None:
+        super().__init__()
+        self.inner, self.most = inner, most
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self.inner(x)  # norms have seen the batch when the memory is gone
+        if self.training and len(x) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return made
+
+
+def test_where_memory_does_not_suffice_smaller_parts_are_taken(task: Task) -> None:
+    said: list[str] = []
+    model = nw.build(NET, 8, channels=1, seed=0)
+    small = nw.build(NET, 8, channels=1, seed=0)
+    greedy = fit(Greedy(model, 20), task, Recipe(epochs=1), Session(say=said.append))
+    assert len(said) == 2
+    assert "32 are computed at a time" in said[0]
+    assert "16 are computed at a time" in said[1]
+    expected = fit(small, task, Recipe(epochs=1), Session(machine=Machine(micro_batch=16)))
+    assert same_weights(model, small)
+    assert timeless(greedy) == timeless(expected)
+
+
+def test_memory_for_one_picture_only_is_an_error(task: Task) -> None:
+    with pytest.raises(FailedError, match="memory does not suffice for two pictures"):
+        fit(Greedy(nw.build(NET, 8, channels=1, seed=0), 1), task, Recipe(epochs=1), Session())
+
+
+def test_images_grow_in_the_steps_of_the_recipe(task: Task) -> None:
+    grow = Recipe(epochs=10, resize=Resizing(start=0.5, until=0.5, multiple=2))
+    made = Batches(Task(task.train, task.normalize, 8, False, 10), grow, 0, Where(torch.device("cpu"), torch.contiguous_format))
+    assert [made.image_at(epoch) for epoch in range(10)] == [4, 4, 6, 6, 8, 8, 8, 8, 8, 8]
+    assert next(iter(made.of(0))).x.shape[-2:] == (4, 4)
+    assert next(iter(made.of(9))).x.shape[-2:] == (8, 8)
+
+
+def test_repeated_augmentation_shows_each_picture_so_many_times(task: Task) -> None:
+    recipe = Recipe(batch=60, augment=Augmentation(repeats=3))
+    made = Batches(task, recipe, 0, Where(torch.device("cpu"), torch.contiguous_format))
+    for part in made.order(0):
+        numbers, counts = part.unique(return_counts=True)
+        assert set(counts.tolist()) == {3}
+        assert len(numbers) <= 20
+    assert made.steps == Batches(task, Recipe(batch=60), 0, made.where).steps
+
+
+def test_an_epoch_shows_every_picture_once_in_a_new_order(task: Task) -> None:
+    made = Batches(task, Recipe(), 3, Where(torch.device("cpu"), torch.contiguous_format))
+    first, second = (torch.cat(made.order(epoch)) for epoch in (0, 1))
+    assert sorted(first.tolist()) == list(range(len(task.train)))
+    assert sorted(second.tolist()) == list(range(len(task.train)))
+    assert not torch.equal(first, second)
+
+
+def test_balanced_classes_weigh_the_same(task: Task) -> None:
+    from netwright.training.recipe import Loss
+
+    few = np.flatnonzero((task.train.labels == 3) | (np.arange(len(task.train)) % 7 == 0))
+    some = Pictures(task.train.pixels[few], task.train.labels[few], tuple(task.train.names[i] for i in few))
+    recipe = Recipe(batch=len(few), loss=Loss(class_weights="balanced"))
+    made = Batches(Task(some, task.normalize, 8, False, 10), recipe, 0, Where(torch.device("cpu"), torch.contiguous_format))
+    batch = next(iter(made.of(0)))
+    assert float(batch.share.sum()) == pytest.approx(1, abs=1e-5)
+    each = [float(batch.share[batch.labels == label].sum()) for label in range(10)]
+    assert each == pytest.approx([0.1] * 10, abs=1e-4)
+
+
+def test_watchers_are_told_every_step_and_the_end_of_every_epoch(task: Task) -> None:
+    seen: list[Moment] = []
+    _, history = trained(task, Recipe(epochs=2), watch=seen.append)
+    assert [moment.done for moment in seen] == list(range(1, seen[0].total + 1))
+    assert [moment.ended for moment in seen if moment.ended] == history
+    assert all(math.isfinite(moment.loss) and moment.lr > 0 for moment in seen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 import warnings
 
@@ -19,6 +20,7 @@ COMMANDS = {  # name -> what --help says of it
     "draw": "A picture of a network: SVG, or DOT text.",
     "bench": "Measure how fast a network runs here, and in which runtime.",
     "calibrate": "Measure this machine once, so that latency can be predicted.",
+    "data": "What is in a data set, and what is wrong with it.",
     "train": "Train a network on pictures.",
     "eval": "Evaluate a trained network on pictures.",
     "predict": "Say what is on a picture.",
@@ -74,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (KeyboardInterrupt, click.Abort):
-        return _complain("stopped; run the same command again to go on", 130)
+        return _complain(f"stopped; run the same command again to go on: {shlex.join(['netwright', *words])}", 130)
     except click.ClickException as error:
         return _complain(_said(error), 2)
     except NetwrightError as error:

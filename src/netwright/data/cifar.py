@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from netwright.data.contents import ArrayContents
 from netwright.data.pictures import Array
-from netwright.data.reading import check_classes, read_decoded
-from netwright.data.sources import Listing, Pictures, Source, Step
+from netwright.data.reading import check_classes
+from netwright.data.sources import Listing, Source
 from netwright.data.trees import Tree
 from netwright.errors import NetwrightError
-from netwright.preprocessing import Preprocessing
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE  # bytes: all red, then all green, then all blue, row by row
@@ -68,10 +71,8 @@ def _open(tree: Tree, layout: _Layout, under: str) -> Source:
         splits[split] = _list(tree, files, layout, classes)
     check_classes(tree.path, classes, splits["train"])
 
-    def read(listing: Listing, shown: Preprocessing, step: Step | None) -> Pictures:
-        return read_decoded(_pixels(tree, layout, listing), listing, shown, step)
-
-    return Source(str(tree.path.resolve()), tuple(classes), 3, SIDE, True, splits, read)
+    contents = ArrayContents(functools.partial(_pixels, tree, layout), (SIDE, SIDE))
+    return Source(str(tree.path.resolve()), tuple(classes), 3, SIDE, True, splits, contents)
 
 
 def _classes(tree: Tree, name: str) -> list[str]:
@@ -105,14 +106,25 @@ def _records(tree: Tree, file: str, layout: _Layout) -> Array:
     return np.frombuffer(content, np.uint8).reshape(-1, size)
 
 
-def _pixels(tree: Tree, layout: _Layout, listing: Listing) -> Array:
-    """The listed pictures as (n, side, side, 3); one file at a time is in memory."""
-    pixels = np.empty((len(listing), SIDE, SIDE, 3), np.uint8)
-    parts = [name.rpartition("/") for name in listing.names]
+def _pixels(tree: Tree, layout: _Layout, names: Sequence[str]) -> Array:
+    """The named pictures as (n, side, side, 3); one file at a time is in memory."""
+    pixels = np.empty((len(names), SIDE, SIDE, 3), np.uint8)
+    parts = [name.rpartition("/") for name in names]
     files = np.array([file for file, _, _ in parts])
     numbers = np.array([int(number) for _, _, number in parts])
     for file in dict.fromkeys(files.tolist()):
         mine = files == file
-        planes = _records(tree, file, layout)[numbers[mine], layout.labels :]
+        planes = _some_records(tree, file, layout, numbers[mine])[:, layout.labels :]
         pixels[mine] = planes.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
     return pixels
+
+
+def _some_records(tree: Tree, file: str, layout: _Layout, numbers: NDArray[np.int64]) -> Array:
+    """Some pictures of a file that was read before; a few are read where they lie."""
+    size = layout.labels + PIXELS
+    if len(numbers) > 100:
+        return _records(tree, file, layout)[numbers]
+    parts = [tree.read(file, int(number) * size, size) for number in numbers]
+    if any(len(part) != size for part in parts):
+        raise NetwrightError(f"{tree.path / file} has become shorter while it was read")
+    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, size)

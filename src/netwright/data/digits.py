@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from netwright.data.reading import read_decoded
-from netwright.data.sources import Listing, Pictures, Source, Step
-from netwright.preprocessing import Preprocessing
+from netwright.data.contents import ArrayContents
+from netwright.data.pictures import Array
+from netwright.data.sources import Listing, Source
 
 
 def open_digits() -> Source:
@@ -16,10 +18,10 @@ def open_digits() -> Source:
     digits = load_digits()
     pixels = (digits.images * (255 / 16)).round().astype(np.uint8)[..., None]
 
-    def read(listing: Listing, shown: Preprocessing, step: Step | None) -> Pictures:
-        return read_decoded(pixels[[int(name) for name in listing.names]], listing, shown, step)
+    def some(names: Sequence[str]) -> Array:
+        return np.asarray(pixels[[int(name) for name in names]])
 
     names = tuple(map(str, range(len(pixels))))
     everything = Listing(names, digits.target.astype(np.int64))
     classes = tuple(map(str, digits.target_names))
-    return Source("digits", classes, 1, 8, mirror=False, splits={"all": everything}, read=read)
+    return Source("digits", classes, 1, 8, mirror=False, splits={"all": everything}, contents=ArrayContents(some, (8, 8)))

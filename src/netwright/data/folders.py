@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image
 
-from netwright.data.reading import source_of_files
+from netwright.data.contents import source_of_files
 from netwright.data.sources import SPLITS, Listing, Source
 from netwright.data.trees import Folder, Tree
 from netwright.errors import NetwrightError
@@ -44,7 +44,7 @@ def open_folders(tree: Tree) -> Source:
         found.splits[split] = _list(tree, folder, found)
         if not len(found.splits[split]):
             raise NetwrightError(f"{tree.path / folder} has no pictures in its folders: {EXPECTED}")
-    return source_of_files(tree.path, tree.file, found.classes, found.splits, found.ignored)
+    return source_of_files(tree.path, tree, found.classes, found.splits, found.ignored)
 
 
 def _list(tree: Tree, folder: str, found: _Found) -> Listing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,46 +11,36 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from netwright.data.pictures import Array
+from netwright.data.listings import BadPicture, Listing, Pictures, Step, joined
+from netwright.data.memory import refuse_more_than_memory
+from netwright.data.pictures import Array, Inspected
+from netwright.data.reading import read_many, refuse_bad
+from netwright.data.splitting import Labels, fold_of, share_of
 from netwright.errors import NetwrightError
 from netwright.preprocessing import Preprocessing
 
 SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
-Step = Callable[[int, int], None]  # called with how many are done, of how many
+
+__all__ = ["SPLITS", "BadPicture", "Contents", "Data", "Listing", "Pictures", "Source", "Step"]
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Decoded pictures of one size: `pixels` (n, side, side, channels) uint8, `labels` (n,) class indices."""
+class Contents(Protocol):
+    """The pictures of a source by their names; of `shown` the sizes and the filter are used."""
 
-    pixels: Array
-    labels: NDArray[np.int64]
-    names: tuple[str, ...]
+    def picture(self, name: str, shown: Preprocessing) -> Array:
+        """One picture (image, image, channels); raises BadPictureError, which names it."""
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    def ready(self, names: Sequence[str], shown: Preprocessing) -> Array | None:
+        """The pictures where they lie decoded at the size asked for, else None."""
 
+    def stamps(self, names: Sequence[str]) -> NDArray[np.int64] | None:
+        """(n, 5) numbers that change when a picture's file does; None where the pictures are no files."""
 
-@dataclass(frozen=True)
-class Listing:
-    """Pictures that are not read yet: a name and a class index for each."""
+    def inspect(self, name: str, whole: bool) -> Inspected:
+        """What a picture is, from its header or from all of it; raises BadPictureError."""
 
-    names: tuple[str, ...]
-    labels: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def take(self, indices: NDArray[np.int64]) -> Listing:
-        """Some of the pictures, in the order of their indices."""
-        indices = np.sort(indices)
-        return Listing(tuple(self.names[i] for i in indices), self.labels[indices])
-
-
-class Reader(Protocol):
-    """Decodes the named pictures of a source; of `shown` the sizes and the filter are used."""
-
-    def __call__(self, listing: Listing, shown: Preprocessing, step: Step | None) -> Pictures: ...
+    def content(self, name: str) -> bytes:
+        """The bytes of a picture's file; raises BadPictureError."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,8 @@ class Source:
 
     `splits` has `train` and `test` (and `validation`), or `all` where the source is not split.
     `mirror` tells whether a mirrored picture keeps its class. `indexed` tells that the classes' names
-    are indices into the outputs of some network ("0", "7", ...), not words.
+    are indices into the outputs of some network ("0", "7", ...), not words. `parallel` tells whether several
+    threads may read at once.
     """
 
     name: str
@@ -67,31 +59,88 @@ class Source:
     image: int | None  # side of the pictures if all have one size
     mirror: bool
     splits: dict[str, Listing]
-    read: Reader
+    contents: Contents
     ignored: tuple[str, ...] = ()
     indexed: bool = False
+    parallel: bool = True
 
-    def split(self, seed: int, validation: float = 0.0, test: float = 0.2) -> Data:
+    def picture(self, name: str, shown: Preprocessing) -> Array:
+        """One picture as (image, image, channels) uint8; raises BadPictureError, which names the file and says why."""
+        return self.contents.picture(name, shown)
+
+    def read(self, listing: Listing, shown: Preprocessing, step: Step | None) -> Pictures:
+        """Decode pictures into memory; raises BadPictureError, which names the first bad one and counts the others.
+
+        Raises NetwrightError where they would take more than four fifths of the memory (see `store`).
+        """
+        ready = self.contents.ready(listing.names, shown)
+        if ready is not None:
+            return Pictures(ready, listing.labels, listing.names)
+        refuse_more_than_memory(len(listing), shown.image, self.channels)
+        pixels = np.empty((len(listing), shown.image, shown.image, self.channels), np.uint8)
+        bad = read_many(self.one(listing, shown), range(len(listing)), pixels.__setitem__, self.threads(), step)
+        refuse_bad(bad)
+        return Pictures(pixels, listing.labels, listing.names)
+
+    def one(self, listing: Listing, shown: Preprocessing) -> Callable[[int], Array]:
+        """What decodes the i-th of the listed pictures."""
+        return lambda i: self.contents.picture(listing.names[i], shown)
+
+    def threads(self, asked: int | None = None) -> int:
+        """How many threads may decode: those asked for, else one per processor, but one where only one may read."""
+        return (asked or os.cpu_count() or 1) if self.parallel else 1
+
+    def split(self, seed: int, validation: float = 0.0, test: float = 0.2, fold: tuple[int, int] | None = None) -> Data:
         """Parts for training, validation and a held-out test; missing ones are drawn per class with `seed`.
 
         A source's own `val` serves as the held-out test where it has no `test`. `validation` is the
         share taken from the training part, 0 for none (the source's own is then kept where it has one).
+        Where pictures have groups, whole groups are drawn, such that the classes' shares come as near as they can.
+
+        `fold` (i, k) is for cross-validation: all pictures but the source's own `test` are dealt into k parts,
+        and the i-th of them, counted from 1, is held out in its place.
+        Raises NetwrightError for a group in two parts, and for a class that cannot be trained on.
         """
         parts = dict(self.splits)
-        if "all" in parts:
-            parts["train"], parts["test"] = stratified(parts.pop("all"), test, seed, self.classes)
+        if fold is not None:
+            names = [name for name in ("all", "train", "validation") if name in parts]
+            whole = joined([parts.pop(name) for name in names])
+            parts["train"], parts["test"] = self._divided(whole, fold_of(self._labels(whole), fold, seed))
+        elif "all" in parts:
+            whole = parts.pop("all")
+            parts["train"], parts["test"] = self._divided(whole, share_of(self._labels(whole), test, seed))
         elif "test" not in parts:
             parts["test"] = parts.pop("validation")
         if validation and "validation" not in parts:
-            parts["train"], parts["validation"] = stratified(parts["train"], validation, seed + 1, self.classes)
+            whole = parts["train"]
+            parts["train"], parts["validation"] = self._divided(whole, share_of(self._labels(whole), validation, seed + 1))
+        _refuse_shared_groups(parts)
+        self._refuse_unknown(parts)
         return Data(self, parts["train"], parts["test"], parts.get("validation"))
+
+    def _labels(self, listing: Listing) -> Labels:
+        return Labels(listing.labels, self.classes, listing.groups)
+
+    def _divided(self, listing: Listing, held_out: NDArray[np.bool_]) -> tuple[Listing, Listing]:
+        return listing.take(np.flatnonzero(~held_out)), listing.take(np.flatnonzero(held_out))
+
+    def _refuse_unknown(self, parts: dict[str, Listing]) -> None:
+        """A class that is held out but cannot be trained on would only ever be wrong."""
+        trained = set(parts["train"].labels.tolist())
+        for part in ("validation", "test"):
+            for label in sorted(set(parts[part].labels.tolist()) - trained) if part in parts else ():
+                told = f"class {self.classes[label]!r} has pictures for {part}, but none to train on"
+                hint = ": its groups all fell on that side; try another --seed" if parts["train"].groups is not None else ""
+                raise NetwrightError(f"{self.name}: {told}{hint}")
 
     @property
     def fingerprint(self) -> str:
-        """Changes when a picture is added, removed, renamed or relabelled."""
+        """Changes when a picture is added, removed, renamed, relabelled or put into another group."""
         digest = hashlib.sha256(repr((self.classes, self.channels)).encode())
         for split, listing in sorted(self.splits.items()):
             digest.update(repr((split, listing.names, listing.labels.tolist())).encode())
+            if listing.groups is not None:
+                digest.update(repr(listing.groups).encode())
         return digest.hexdigest()[:16]
 
 
@@ -105,16 +154,11 @@ class Data:
     validation: Listing | None = None
 
 
-def stratified(listing: Listing, share: float, seed: int, classes: Sequence[str]) -> tuple[Listing, Listing]:
-    """Split off a share of every class: (the rest, the share). Every class keeps at least one picture on both sides."""
-    source = np.random.default_rng(seed)
-    rest: list[NDArray[np.int64]] = []
-    part: list[NDArray[np.int64]] = []
-    for label, name in enumerate(classes):
-        mine = source.permutation(np.flatnonzero(listing.labels == label))
-        if len(mine) == 1:
-            raise NetwrightError(f"class {name!r} has only 1 picture to train on: too few to set one apart")
-        count = min(max(round(share * len(mine)), 1), len(mine) - 1) if len(mine) else 0
-        part.append(mine[:count])
-        rest.append(mine[count:])
-    return listing.take(np.concatenate(rest)), listing.take(np.concatenate(part))
+def _refuse_shared_groups(parts: dict[str, Listing]) -> None:
+    seen: dict[str, str] = {}
+    for part, listing in parts.items():
+        for group in dict.fromkeys(listing.groups or ()):
+            if group in seen:
+                told = f"group {group!r} has pictures for {seen[group]} and for {part}"
+                raise NetwrightError(f"{told}: change the splits that the data came with, or leave out --group")
+            seen[group] = part

@@ -14,10 +14,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from netwright.data.reading import source_of_files
+from netwright.data.contents import source_of_files
 from netwright.data.sources import SPLITS, Listing, Source
 from netwright.data.trees import Folder, Tar, Tree
-from netwright.errors import NetwrightError
+from netwright.errors import NetwrightError, did_you_mean
 
 TABLE = "labels.csv"
 NAMES, INDICES = ("class", "label"), ("class_index", "index")  # columns that give a picture's class, the first one there
@@ -31,18 +31,20 @@ class _Row:
     file: str
     label: str
     split: str
+    group: str
 
 
-def open_table(tree: Tree) -> Source:
+def open_table(tree: Tree, group: str | None = None) -> Source:
     """The pictures that `labels.csv` lists, under a header row with the columns `file` and one of these:
 
     `class` or `label`, the name of the picture's class; or `class_index` or `index`, a whole number:
     the output of a network that stands for it. `split` (train, val or test) is kept where it is there;
-    other columns are ignored. A file is looked for relative to the folder; else below it, by its name
-    without folders where that is the only such file; else in the one tar that lies in the folder.
+    `group` is the column that tells which pictures belong together; other columns are ignored. A file is
+    looked for relative to the folder; else below it, by its name without folders where that is the only
+    such file; else in the one tar that lies in the folder.
     Files that are no pictures, by their endings, are ignored. Raises NetwrightError, naming file and line.
     """
-    table = _Table(tree.path / TABLE)
+    table = _Table(tree.path / TABLE, group.strip().lower() if group is not None else None)
     rows, indexed = table.rows(tree.read(TABLE))
     places = _Places(tree)
     endings = Image.registered_extensions()
@@ -57,17 +59,17 @@ def open_table(tree: Tree) -> Source:
         except NetwrightError as error:
             raise table.wrong(row.line, str(error)) from None
         before = listed.setdefault(name, row)
-        if (before.label, before.split) != (row.label, row.split):
+        if (before.label, before.split, before.group) != (row.label, row.split, row.group):
             raise table.wrong(row.line, f"{row.file!r} is {_told(row)}, but {_told(before)} in line {before.line}")
     if not listed:
         raise NetwrightError(f"{table.path} lists no pictures")
     classes = sorted({row.label for row in listed.values()}, key=int if indexed else str)
     splits = _splits(table, listed, classes)
-    return source_of_files(tree.path, places.opened, classes, splits, list(ignored), indexed)
+    return source_of_files(tree.path, places, classes, splits, list(ignored), indexed)
 
 
 def _told(row: _Row) -> str:
-    return f"{row.label!r} for {row.split}"
+    return f"{row.label!r} for {row.split}" + (f" in group {row.group!r}" if row.group else "")
 
 
 def _splits(table: _Table, listed: dict[str, _Row], classes: list[str]) -> dict[str, Listing]:
@@ -80,17 +82,20 @@ def _splits(table: _Table, listed: dict[str, _Row], classes: list[str]) -> dict[
         names = {"all": sorted(listed)}
     elif "train" not in names:
         raise NetwrightError(f"{table.path} has {' and '.join(sorted(names))} pictures, but none whose split is train")
-    return {
-        split: Listing(tuple(mine), np.array([label_of[listed[name].label] for name in mine], dtype=np.int64))
-        for split, mine in names.items()
-    }
+    splits = {}
+    for split, mine in names.items():
+        labels = np.array([label_of[listed[name].label] for name in mine], dtype=np.int64)
+        groups = tuple(listed[name].group for name in mine) if table.group is not None else None
+        splits[split] = Listing(tuple(mine), labels, groups)
+    return splits
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A csv file of pictures."""
+    """A csv file of pictures; `group` is the column to group by."""
 
     path: Path
+    group: str | None = None
 
     def wrong(self, line: int, problem: str) -> NetwrightError:
         """An error that names the line."""
@@ -121,13 +126,15 @@ class _Table:
             expected = f"file and one of {', '.join((*NAMES, *INDICES))}"
             found = ", ".join(header)[:200]
             raise self.wrong(1, f"expected a header row with the columns {expected}, separated by commas, found {found!r}")
+        if self.group is not None and self.group not in header:
+            raise NetwrightError(f"{self.path} has no column {self.group!r}{did_you_mean(self.group, header)}")
         return label
 
     def _row(self, line: int, cells: list[str], header: list[str], label: str) -> _Row:
         if len(cells) != len(header):
             raise self.wrong(line, f"expected {len(header)} columns as in the header, found {len(cells)}")
         values = dict(zip(header, cells, strict=True))
-        for name in ("file", label):
+        for name in ("file", label, *([self.group] if self.group is not None else [])):
             if not values[name]:
                 raise self.wrong(line, f"the column {name} is empty")
         value, split = values[label], values.get("split", "train").lower()
@@ -137,7 +144,8 @@ class _Table:
             value = str(int(value))
         if split not in SPLITS:
             raise self.wrong(line, f"split is {split!r}, expected train, val or test")
-        return _Row(line, values["file"], value, SPLITS[split])
+        group = values[self.group] if self.group is not None else ""
+        return _Row(line, values["file"], value, SPLITS[split], group)
 
 
 class _Places:
@@ -149,7 +157,7 @@ class _Places:
         self._tar: _Place | None = None  # opened when a file is not found without it
 
     def find(self, file: str) -> str:
-        """The name of a file, for `opened`; a file of the tar is called `that.tar/name`."""
+        """The name of a file, for `file`; a file of the tar is called `that.tar/name`."""
         name = posixpath.normpath(file.replace("\\", "/"))
         found = self._own.find(name)
         if not found and len(self._tars) == 1:
@@ -162,10 +170,18 @@ class _Places:
             raise NetwrightError(f"there is no file {file!r} {where}")
         return found[0]
 
-    def opened(self, name: str) -> Path | BinaryIO:
+    def file(self, name: str) -> Path | BinaryIO:
         """A found file as `read_picture` takes it."""
-        place = self._tar if self._tar and name.startswith(self._tar.prefix) else self._own
+        place = self._of(name)
         return place.tree.file(name.removeprefix(place.prefix))
+
+    def place(self, name: str) -> tuple[str, int]:
+        """Where a found file lies on disk."""
+        place = self._of(name)
+        return place.tree.place(name.removeprefix(place.prefix))
+
+    def _of(self, name: str) -> _Place:
+        return self._tar if self._tar and name.startswith(self._tar.prefix) else self._own
 
 
 class _Place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import posixpath
 import tarfile
 import zlib
@@ -33,7 +34,8 @@ class Tree(Protocol):
         """The names of the folders in a folder, sorted."""
 
     def files(self, under: str = "") -> list[str]:
-        """All files below a folder at any depth, sorted, folder by folder."""
+        """All files below a folder at any depth, sorted, folder by folder; with what only looks like a file (a pipe, a
+        link to nowhere), so that reading it says what is wrong."""
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
@@ -41,8 +43,11 @@ class Tree(Protocol):
     def file(self, name: str) -> Path | BinaryIO:
         """A file as `read_picture` takes it."""
 
-    def read(self, name: str) -> bytes:
-        """All of a file; raises NetwrightError where it cannot be read."""
+    def place(self, name: str) -> tuple[str, int]:
+        """The path of the file on disk that a file lies in, and at which byte."""
+
+    def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
+        """A file, or `size` bytes of it from `start` on; raises NetwrightError where it cannot be read."""
 
 
 class Folder:
@@ -56,8 +61,13 @@ class Folder:
         return sorted(p.name for p in (self.path / under).iterdir() if p.is_dir() and not p.name.startswith("."))
 
     def files(self, under: str = "") -> list[str]:
-        found = (p.relative_to(self.path).as_posix() for p in (self.path / under).rglob("*") if p.is_file())
-        return _sorted([name for name in found if not _hidden(name)])
+        found = []
+        start = len(os.path.join(self.path, ""))  # noqa: PTH118
+        for folder, inner, names in os.walk(os.path.join(self.path, under), onerror=_refuse):  # noqa: PTH118
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            before = os.path.join(folder, "")[start:].replace(os.sep, "/")  # noqa: PTH118
+            found += [before + name for name in names if not name.startswith(".")]
+        return _sorted(found)
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()
@@ -65,9 +75,14 @@ class Folder:
     def file(self, name: str) -> Path:
         return self.path / name
 
-    def read(self, name: str) -> bytes:
+    def place(self, name: str) -> tuple[str, int]:
+        return f"{self.path}/{name}", 0
+
+    def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
         try:
-            return (self.path / name).read_bytes()
+            with (self.path / name).open("rb") as file:
+                file.seek(start)
+                return file.read(-1 if size is None else size)
         except OSError as error:
             raise NetwrightError(f"cannot read {self.path / name}: {error.strerror or error}") from None
 
@@ -111,8 +126,12 @@ class Tar:
     def file(self, name: str) -> BinaryIO:
         return _Member(self.read(name), str(self.path / name))
 
-    def read(self, name: str) -> bytes:
-        start, size = self._index[name]
+    def place(self, name: str) -> tuple[str, int]:
+        return str(self.path), self._index[name][0]
+
+    def read(self, name: str, start: int = 0, size: int | None = None) -> bytes:
+        first, whole = self._index[name]
+        start, size = first + start, whole - start if size is None else min(size, whole - start)
         if self._unpacked is not None:
             return self._unpacked[start : start + size]
         try:
@@ -129,6 +148,10 @@ class _Member(io.BytesIO):
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(content)
         self.name = name
+
+
+def _refuse(error: OSError) -> None:
+    raise NetwrightError(f"cannot read {error.filename}: {error.strerror or error}")
 
 
 def is_tar(path: Path) -> bool:

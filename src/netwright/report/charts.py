@@ -67,6 +67,51 @@ def cost_by_block(rows: Rows) -> Chart:
     )
 
 
+def confusion_matrix(cells: Rows, order: list[str]) -> Chart:
+    """Shares of each class's pictures by what they were taken for; right ones are blue, wrong ones orange.
+
+    Each row has `class`, `taken for`, `pictures` and `share` (of the class's pictures, 0 to 1); `order` are the
+    classes of both axes. Cells without pictures need no row. Up to 16 classes have their counts written in.
+    """
+    side = max(16, min(40, 480 // len(order)))
+    angle = 0 if max(map(len, order)) < 3 else -60
+    x = alt.X("taken for:N", sort=order, title="taken for", scale=alt.Scale(domain=order), axis=alt.Axis(labelAngle=angle))
+    y = alt.Y("class:N", sort=order, title="class", scale=alt.Scale(domain=order))
+    layers = []
+    for right, colour in ((True, BLUE), (False, ORANGE)):
+        mine = [row for row in cells if (row["class"] == row["taken for"]) == right]
+        scale = alt.Scale(domain=[0, 1], range=["#ffffff", colour], interpolate="lab")
+        shade = alt.Color("share:Q", scale=scale, legend=None)
+        layers.append(alt.Chart(_data(mine)).mark_rect().encode(x=x, y=y, color=shade))
+    if len(order) <= 16:
+        ink = alt.condition("datum.share > 0.6", alt.value("white"), alt.value("#222"))
+        text = alt.Chart(_data(cells)).mark_text(fontSize=10).encode(x=x, y=y, text=alt.Text("pictures:Q", format=","), color=ink)
+        layers.append(text)
+    size = side * len(order)
+    return alt.layer(*layers).resolve_scale(color="independent").properties(width=size, height=size)
+
+
+def reliability(bins: Rows) -> Chart:
+    """Accuracy over confidence, as bars that should end on the dashed diagonal; below, how many pictures were how sure.
+
+    Each row has `low`, `high` (%), `pictures`, `confidence` and `accuracy` (%); bins without pictures are not drawn.
+    """
+    rows = [row | {"share": 100 * row["pictures"] / sum(one["pictures"] for one in bins)} for row in bins if row["pictures"]]
+    scale = alt.Scale(domain=[0, 100], nice=False)
+    x = alt.X("low:Q", title="probability of the most probable class (%)", scale=scale)
+    bars = alt.Chart(_data(rows)).mark_bar(color=BLUE, opacity=0.85, binSpacing=1)
+    right = bars.encode(x=x, x2="high:Q", y=alt.Y("accuracy:Q", title="right (%)", scale=scale), y2=alt.datum(0))
+    ends = alt.Chart(_data([{"low": 0, "accuracy": 0}, {"low": 100, "accuracy": 100}]))
+    diagonal = ends.mark_line(strokeDash=[5, 4], color="#555").encode(x=x, y="accuracy:Q")
+    dots = alt.Chart(_data(rows)).mark_circle(color=ORANGE, size=55, opacity=1)
+    means = dots.encode(x=alt.X("confidence:Q", scale=scale), y="accuracy:Q")
+    upper = alt.layer(right, diagonal, means).properties(width=WIDTH, height=HEIGHT)
+    count = alt.Chart(_data(rows)).mark_bar(color="#777", binSpacing=1)
+    share = alt.Y("share:Q", title="pictures (%)", scale=alt.Scale(domainMin=0))
+    lower = count.encode(x=x, x2="high:Q", y=share, y2=alt.datum(0)).properties(width=WIDTH, height=70)
+    return alt.vconcat(upper, lower)
+
+
 def to_svg(chart: Chart, label: str) -> str:
     """The chart as inline SVG with a text alternative."""
     styled = chart.configure(font="sans-serif", background="white").configure_axis(labelFontSize=11, titleFontSize=12)

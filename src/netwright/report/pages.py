@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from netwright.costing import Cost
 from netwright.costing.formats import to_html
 from netwright.report import charts
+from netwright.report.evaluating import Pixels, evaluation_sections
 from netwright.units import short_amount, short_seconds
 
 Result = dict[str, Any]
+MOST_NAMES = 20  # of pictures that were left out
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8881; }
@@ -23,12 +26,21 @@ table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabu
 td, th { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td:first-child, th:first-child, .cost td:nth-child(-n+3), .cost th:nth-child(-n+3) { text-align: left; }
 tr.winner { background: #d55e0030; font-weight: 600; } tfoot th { border-top: 2px solid; }
+.words td, .words th, .pairs td:nth-child(2), .pairs th:nth-child(2) { text-align: left; }
+ul.grid { display: flex; flex-wrap: wrap; gap: .9rem; padding: 0; }
+.grid li { list-style: none; width: 8.5rem; font-size: .8rem; line-height: 1.25; }
+.grid li { overflow-wrap: anywhere; break-inside: avoid; } .grid b, .grid span { display: block; }
+.grid img { width: 8.5rem; height: 8.5rem; object-fit: contain; image-rendering: pixelated; background: #8882; }
+.grid img[src*="jpeg"] { image-rendering: auto; } details summary { cursor: pointer; }
 @media print { body { max-width: none; margin: 0; } h2 { break-after: avoid; } figure { break-inside: avoid; } }
 """
 
 
-def design_page(result: Result, table: Cost) -> str:
-    """The report of `netwright design`: what was asked, what was tried, why this one won, how good it is."""
+def design_page(result: Result, table: Cost, worst: Sequence[Pixels] = ()) -> str:
+    """The report of `netwright design`: what was asked, what was tried, why this one won, how good it is.
+
+    `worst` are the pixels of the worst mistakes (see `evaluation_sections`).
+    """
     budget, search = result["budget"], result["search"]
     asked = (
         f"Asked: the most accurate network of at most {short_amount(budget['max_macs'])} macs at {budget['image']} px. "
@@ -36,18 +48,42 @@ def design_page(result: Result, table: Cost) -> str:
         f"compared on {result['data']['pictures']['validation']:,} validation pictures; candidate {search['winner']} won "
         f"and was trained on all {_training(result):,} pictures that are not held out."
     )
-    sections = [_verdict(result), f"<p>{escape(asked)}</p>", _candidates(result), _curve(result), _winner(result, table)]
-    return _page(f"netwright design: {_short_name(result)}", sections + [_details(result)])
+    sections = [_verdict(result), f"<p>{escape(asked)}</p>", _candidates(result), _curve(result)]
+    sections += [*evaluation_sections(result["accuracy"], worst), _winner(result, table), _details(result)]
+    return _page(f"netwright design: {_short_name(result)}", sections)
 
 
-def run_page(result: Result, table: Cost) -> str:
-    """The report of `netwright train`: how good the network is, its learning curve, its cost."""
-    sections = [_verdict(result), _curve(result), _winner(result, table), _details(result)]
-    return _page(f"netwright train: {result['network']} on {_short_name(result)}", sections)
+def run_page(result: Result, table: Cost, worst: Sequence[Pixels] = ()) -> str:
+    """The report of `netwright train`: how good the network is, its learning curve, where it errs, its cost.
+
+    `worst` are the pixels of the worst mistakes (see `evaluation_sections`).
+    """
+    sections = [_verdict(result), _curve(result), *evaluation_sections(result["accuracy"], worst)]
+    return _page(
+        f"netwright train: {result['network']} on {_short_name(result)}", [*sections, _winner(result, table), _details(result)]
+    )
+
+
+def eval_page(accuracy: dict[str, Any], facts: dict[str, str], worst: Sequence[Pixels] = ()) -> str:
+    """The report of `netwright eval`: figures as `training.results.accuracy_of` gives them, and where they are from.
+
+    `facts` (word -> what it is; "network" and "data" among them) end the page; `worst` as in `run_page`.
+    """
+    low, high = accuracy["interval_95"]
+    lead = (
+        f'<p class="lead"><strong>{100 * accuracy["top1"]:.1f} %</strong> of {accuracy["of"]:,} pictures right '
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %).</p>"
+    )
+    sections = [lead, *evaluation_sections(accuracy, worst), f"<h2>What was measured</h2>{_facts(facts)}"]
+    return _page(f"netwright eval: {facts['network']} on {_last(facts['data'])}", sections)
 
 
 def _short_name(result: Result) -> str:
-    return str(result["data"]["source"]).rstrip("/").rsplit("/", 1)[-1]
+    return _last(result["data"]["source"])
+
+
+def _last(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _training(result: Result) -> int:
@@ -147,17 +183,33 @@ def _details(result: Result) -> str:
     facts = {
         "pictures": f"{data['source']}: {pictures}",
         "classes": ", ".join(data["classes"]),
-        "recipe": ", ".join(f"{name} {value}" for name, value in result["recipe"].items()),
+        "recipe": ", ".join(_leaves(result["recipe"])),
         "seed": data["seed"],
         "machine": f"{machine['system']} {machine['processor']}, {machine['threads']} threads",
         "versions": ", ".join(f"{name} {value}" for name, value in versions.items()),
         "finished": result["finished"],
     }
+    if "computed" in result:
+        facts["computed with"] = ", ".join(_leaves(result["computed"]))
+    for part, names in result.get("left_out", {}).items():
+        more = ", ..." if len(names) > MOST_NAMES else ""
+        facts[f"{part}: left out"] = f"{len(names):,} that cannot be read: {', '.join(names[:MOST_NAMES])}{more}"
     if "onnx" in result:
         facts["model.onnx"] = (
             f"outputs differ from the model's by {result['onnx']['largest_difference']:.1e} of the largest logit"
         )
-    lines = "".join(f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in facts.items())
-    style = "white-space: normal; text-align: left"
-    lines = lines.replace("</td><td>", f'</td><td style="{style}">')
-    return f"<h2>On which data and machine</h2><table>{lines}</table>"
+    return f"<h2>On which data and machine</h2>{_facts(facts)}"
+
+
+def _leaves(table: dict[str, Any], under: str = "") -> list[str]:
+    """The values of nested tables, by their dotted names."""
+    lines: list[str] = []
+    for name, value in table.items():
+        lines += _leaves(value, f"{under}{name}.") if isinstance(value, dict) else [f"{under}{name} {value}"]
+    return lines
+
+
+def _facts(facts: dict[str, Any]) -> str:
+    style = "white-space: normal; text-align: left; overflow-wrap: anywhere"
+    lines = [f'<tr><td>{escape(name)}</td><td style="{style}">{escape(str(value))}</td></tr>' for name, value in facts.items()]
+    return f"<table>{''.join(lines)}</table>"

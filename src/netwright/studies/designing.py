@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from netwright.data.cache import default_cache
 from netwright.files import Output, kept_or_temporary
 from netwright.graph import Count, Design, Value, to_json
 from netwright.inference.export import export_onnx
@@ -14,15 +16,13 @@ from netwright.report.pages import design_page
 from netwright.spaces import regnet_for
 from netwright.spaces.sampling import candidates
 from netwright.studies.search import Candidate, best, try_designs
-from netwright.training.augment import stored_side
-from netwright.training.batches import Normalize
+from netwright.training.batches import Normalize, Task
 from netwright.training.evaluation import evaluate_model
-from netwright.training.loop import Task
 from netwright.training.plan import Plan, open_for
 from netwright.training.recipe import Recipe
-from netwright.training.results import summary, write_run
-from netwright.training.run import Run, load, read_with_bar
-from netwright.training.train import trained
+from netwright.training.results import summary, worst_pictures, write_run
+from netwright.training.run import Run, load
+from netwright.training.train import Job, trained
 from netwright.units import parse_amount, short_amount
 
 VALIDATION = 0.2  # share of the training pictures that candidates are compared on
@@ -37,7 +37,7 @@ class Effort(Value):
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Design:
     """What the steps of one design command share."""
 
     plan: Plan
@@ -64,7 +64,8 @@ def design(
     Designs are sampled under the budget, each is trained briefly on a part of the training pictures
     and compared on the rest of them; the winner is trained on all of them. The held-out part (`test`,
     else `val`, else a fifth set apart at the start) is measured after that, once, for the figures in
-    `result.json`; before, it is only checked that its files can be read. The folder then holds
+    `result.json`; before, it is only checked that its files can be read.
+    Training pictures that cannot be read are left out and named. The folder then holds
     design.json, model.safetensors, model.onnx (compared with the model), result.json and report.html.
     A run that was interrupted goes on with the same arguments; anything else in the folder is refused.
 
@@ -73,12 +74,12 @@ def design(
     progress, effort = progress or Progress(), effort or Effort()
     plan = Plan.of(open_for(data, out, progress), image, seed, VALIDATION)
     with kept_or_temporary(out) as folder:
-        _design(_Job(plan, parse_amount(macs), effort, Output(folder), progress))
+        _design(_Design(plan, parse_amount(macs), effort, Output(folder), progress))
         run = load(folder)
     return run if out is not None else replace(run, folder=None)
 
 
-def _design(job: _Job) -> None:
+def _design(job: _Design) -> None:
     plan, effort, progress = job.plan, job.effort, job.progress
     space = regnet_for(plan.image, len(plan.source.classes))
     drawn = candidates(space, effort.trials, job.macs, image=plan.image, channels=plan.source.channels, seed=plan.seed)
@@ -95,26 +96,27 @@ def _design(job: _Job) -> None:
         _finish(job, tried, drawn.draws)
 
 
-def _search(job: _Job, designs: tuple[Design, ...]) -> list[Candidate]:
-    plan, validation = job.plan, job.plan.data.validation
+def _search(job: _Design, designs: tuple[Design, ...]) -> list[Candidate]:
+    plan, validation, recipe = job.plan, job.plan.data.validation, Recipe(epochs=job.effort.trial_epochs)
     assert validation is not None
-    pictures = read_with_bar(plan.source, plan.data.train, whole(stored_side(plan.image)), job.progress)
-    compared = read_with_bar(plan.source, validation, whole(plan.image), job.progress)
-    task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, compared)
-    recipe = Recipe(epochs=job.effort.trial_epochs)
-    return try_designs(designs, task, plan, recipe, job.output.work, job.progress)
+    training = Job(plan, recipe, cache=default_cache(), progress=job.progress)
+    pictures = training.pictures(plan.data.train, plan.stored(recipe.augment), skip_bad=True)
+    compared = training.pictures(validation, plan.shown, skip_bad=False)
+    task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, len(plan.source.classes), compared)
+    return try_designs(designs, task, training, job.output.work)
 
 
-def _finish(job: _Job, tried: list[Candidate], draws: int) -> None:
+def _finish(job: _Design, tried: list[Candidate], draws: int) -> None:
     """Train the winner on all but the held-out pictures, measure it on those, write everything."""
     plan, output, winner = job.plan, job.output, best(tried)
     recipe = Recipe(epochs=job.effort.epochs)
     together = plan.whole_training()
-    pictures = read_with_bar(plan.source, together, whole(stored_side(plan.image)), job.progress)
-    task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror)
+    final = Job(plan, recipe, cache=default_cache(), progress=job.progress)
+    pictures = final.pictures(together, plan.stored(recipe.augment), skip_bad=True)
+    task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, len(plan.source.classes))
     job.progress.say(f"training candidate {winner.number} on all {len(pictures):,} training pictures")
-    run, curve = trained(winner.design, task, plan, recipe, output.work / "checkpoint.pt", job.progress)
-    held_out = read_with_bar(plan.source, plan.data.test, whole(plan.image), job.progress)
+    run, training = trained(winner.design, task, final, output)
+    held_out = final.pictures(plan.data.test, plan.shown, skip_bad=False)
     evaluation = evaluate_model(run.model, held_out, run.normalize)
     difference = export_onnx(run.model, output.folder / "model.onnx", run.examples(held_out), run.about)
     result = {
@@ -122,7 +124,7 @@ def _finish(job: _Job, tried: list[Candidate], draws: int) -> None:
         "curve_measured_on": "",
         "budget": {"max_macs": job.macs, "image": plan.image},
         "search": {"draws": draws, "winner": winner.number, "candidates": [c.to_json() for c in tried]},
-        **summary(run, plan, recipe, curve, evaluation),
+        **summary(run, plan, recipe, training.history, evaluation),
         "onnx": {"largest_difference": difference},
     }
-    write_run(output, run, result, design_page)
+    write_run(output, run, recipe, result, partial(design_page, worst=worst_pictures(evaluation, held_out)))

@@ -9,11 +9,9 @@ from typing import Any
 from netwright.errors import DivergedError, NetwrightError
 from netwright.files import read_json, write_json
 from netwright.graph import Design, to_json, trace
-from netwright.progress import Progress
-from netwright.training.loop import Epoch, Task
-from netwright.training.plan import Plan
-from netwright.training.recipe import Recipe
-from netwright.training.train import trained
+from netwright.training.batches import Task
+from netwright.training.moments import Epoch
+from netwright.training.train import Job, trained
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,9 @@ class Candidate:
         }
 
 
-def try_designs(
-    designs: tuple[Design, ...], task: Task, plan: Plan, recipe: Recipe, work: Path, progress: Progress
-) -> list[Candidate]:
+def try_designs(designs: tuple[Design, ...], task: Task, job: Job, work: Path) -> list[Candidate]:
     """Train each design briefly; those already tried (kept below `work`) are read back."""
-    tried = []
+    tried, plan, progress = [], job.plan, job.progress
     for number, design in enumerate(designs, 1):
         kept = work / "candidates" / f"{number:03d}.json"
         graph = trace(design, plan.image, plan.source.channels)
@@ -60,7 +56,8 @@ def try_designs(
         if curve is None:
             title = f"candidate {number} of {len(designs)}"
             try:
-                _, curve = trained(design, task, plan, recipe, None, progress, title)
+                _, training = trained(design, task, job, None, title)
+                curve = training.history
             except DivergedError as error:
                 progress.say(f"{title} is left out: {error}")
                 continue

@@ -1,14 +1,29 @@
-"""From uint8 pictures to float batches."""
+"""The batches of a training: which pictures stand in which, prepared on the device, ahead of time."""
 
 from __future__ import annotations
 
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from netwright.data import Pictures
+from netwright.data.listings import Pixels
 from netwright.data.pictures import Array
+from netwright.training.augment import Drawn, Look, draw, prepared, stored_side
+from netwright.training.chance import generator
+from netwright.training.losses import weights
+from netwright.training.processes import ALONE, Processes
+from netwright.training.recipe import Recipe
+
+AHEAD = 2  # batches that wait for the device
+PART = 0.25  # of a GPU's free memory that the training pictures may take there
 
 
 def to_batch(pixels: Array) -> Tensor:
@@ -29,7 +44,7 @@ class Normalize:
         return (batch - mean) / torch.tensor(self.std, device=batch.device)[:, None, None]
 
     @classmethod
-    def of(cls, pixels: Array) -> Normalize:
+    def of(cls, pixels: Pixels) -> Normalize:
         """The statistics of uint8 pictures (n, height, width, channels), in float64 and 1,000 at a time."""
         count, total, squares = 0, np.zeros(pixels.shape[-1]), np.zeros(pixels.shape[-1])
         for start in range(0, len(pixels), 1000):
@@ -38,3 +53,155 @@ class Normalize:
         mean = total / count
         std = np.sqrt(np.maximum(squares / count - mean**2, 1e-4))
         return cls(tuple(mean.round(6).tolist()), tuple(std.round(6).tolist()))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned from: pictures to train on and to validate with, how to show them, the number of classes.
+
+    `mirror` tells whether a mirrored picture keeps its class.
+    """
+
+    train: Pictures
+    normalize: Normalize
+    image: int
+    mirror: bool
+    classes: int
+    validation: Pictures | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A process's part of a batch: `x` (n, channels, image, image), `targets` (n,) or (n, classes), `labels` (n,).
+
+    `share` (n,) is what each picture weighs in the loss; over all processes the shares add up to 1.
+    """
+
+    x: Tensor
+    targets: Tensor
+    labels: Tensor
+    share: Tensor
+
+    def parts(self, most: int) -> list[Batch]:
+        """In parts of at most `most` pictures (0: whole), as even as can be."""
+        count = math.ceil(len(self.x) / most) if most else 1
+        if count <= 1:
+            return [self]
+        pieces = (value.tensor_split(count) for value in (self.x, self.targets, self.labels, self.share))
+        return [Batch(*piece) for piece in zip(*pieces, strict=True)]
+
+
+@dataclass(frozen=True)
+class Where:
+    """On which device batches are made, in which memory layout, and for which process."""
+
+    device: torch.device
+    layout: torch.memory_format
+    processes: Processes = ALONE
+
+
+class Batches:
+    """All batches of a training; those of an epoch follow from the seed and the epoch's number alone."""
+
+    def __init__(self, task: Task, recipe: Recipe, seed: int, where: Where) -> None:
+        self.task, self.recipe, self.seed, self.where = task, recipe, seed, where
+        # none has a single picture, from which no batch statistics could be taken
+        most = max(1, len(task.train) // 2)
+        self.steps = max(1, min(math.ceil(len(task.train) / recipe.batch), most))
+        repeats = recipe.augment.repeats  # of a picture in its batch: an epoch keeps its number of steps, and shows fewer
+        self.different = len(task.train) if repeats == 1 else min(len(task.train), self.steps * (recipe.batch // repeats))
+        self.weights = weights(torch.from_numpy(task.train.labels), task.classes, recipe.loss)
+        self._resident = _on_device(task.train.pixels, where.device)
+
+    def image_at(self, epoch: int) -> int:
+        """The side of the images in an epoch (from 0), in px: see `Resizing`."""
+        grow, epochs = self.recipe.resize, self.recipe.epochs
+        if grow.start >= 1:
+            return self.task.image
+        share = min(1.0, epoch / max(grow.until * epochs, 1e-9))
+        side = self.task.image * (grow.start + (1 - grow.start) * share)
+        return min(self.task.image, max(grow.multiple, round(side / grow.multiple) * grow.multiple))
+
+    def order(self, epoch: int) -> list[Tensor]:
+        """The numbers of the pictures of each batch of an epoch."""
+        order = torch.randperm(len(self.task.train), generator=generator(self.seed, "order", epoch))
+        chosen = order[: self.different].tensor_split(self.steps)
+        return [part.repeat(self.recipe.augment.repeats) for part in chosen]
+
+    def of(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from the one numbered `start` on; pictures are fetched ahead by a thread."""
+        jobs = [(step, chosen) for step, chosen in enumerate(self.order(epoch)) if step >= start]
+        image = self.image_at(epoch)
+        for step, chosen, pixels in self._fetched(jobs):
+            yield self._prepared(epoch, step, chosen, pixels, image)
+
+    def _mine(self, chosen: Tensor) -> Tensor:
+        return chosen[self.where.processes.rows(len(chosen))]
+
+    def _fetch(self, chosen: Tensor) -> Tensor:
+        if self._resident is not None:
+            return self._resident[self._mine(chosen).to(self.where.device)]
+        pixels = torch.from_numpy(np.ascontiguousarray(self.task.train.pixels[self._mine(chosen).numpy()]))
+        return pixels.pin_memory() if self.where.device.type == "cuda" else pixels
+
+    def _fetched(self, jobs: list[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor, Tensor]]:
+        if self._resident is not None or type(self.task.train.pixels) is np.ndarray:  # nothing to wait for
+            yield from ((step, chosen, self._fetch(chosen)) for step, chosen in jobs)
+            return
+        yield from _ahead(jobs, self._fetch)
+
+    def _prepared(self, epoch: int, step: int, chosen: Tensor, pixels: Tensor, image: int) -> Batch:
+        augment, device = self.recipe.augment, self.where.device
+        pixels = pixels.to(device, non_blocking=True)
+        side = stored_side(augment, image)
+        if image != self.task.image:
+            pixels = resized(pixels, side)
+        drawn: Drawn = draw(
+            augment, len(chosen), (pixels.shape[1], image), self.task.mirror, generator(self.seed, "augment", epoch, step)
+        )
+        every = torch.from_numpy(self.task.train.labels)[chosen]
+        rows = self.where.processes.rows(len(chosen))
+        labels = every[rows].to(device, non_blocking=True)
+        x, targets = prepared(pixels, labels, drawn.rows(rows), self._look(image))
+        weighed = self.weights[every] if self.weights is not None else torch.ones(len(every))
+        share = (weighed[rows] / weighed.sum()).to(device, non_blocking=True)
+        return Batch(x, targets, labels, share)
+
+    def _look(self, image: int) -> Look:
+        normalize, device = self.task.normalize, self.where.device
+        mean, std = (torch.tensor(values, device=device) for values in (normalize.mean, normalize.std))
+        return Look(image, self.task.classes, mean, std, self.where.layout)
+
+
+def resized(pixels: Tensor, side: int) -> Tensor:
+    """(n, height, width, channels) uint8 pictures at another size, bicubic and antialiased."""
+    planes = F.interpolate(pixels.permute(0, 3, 1, 2).float(), (side, side), mode="bicubic", antialias=True)
+    return planes.round_().clamp_(0, 255).byte().permute(0, 2, 3, 1).contiguous()
+
+
+def _on_device(pixels: Pixels, device: torch.device) -> Tensor | None:
+    """All pictures in a GPU's memory, where they take no more than a part of it."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    if math.prod(pixels.shape) > PART * free:
+        return None
+    return torch.cat([torch.from_numpy(np.array(pixels[i : i + 4096])).to(device) for i in range(0, len(pixels), 4096)])
+
+
+def _ahead(jobs: list[tuple[int, Tensor]], fetch: Callable[[Tensor], Tensor]) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """What `fetch` gives for each job, in order; a thread works a few jobs ahead and ends with the iterator."""
+    with ThreadPoolExecutor(1, thread_name_prefix="netwright-pictures") as pool:
+        waiting: deque[tuple[int, Tensor, Future[Tensor]]] = deque()
+        try:
+            for step, chosen in jobs:
+                waiting.append((step, chosen, pool.submit(fetch, chosen)))
+                if len(waiting) > AHEAD:
+                    done, pictures, pixels = waiting.popleft()
+                    yield done, pictures, pixels.result()
+            while waiting:
+                done, pictures, pixels = waiting.popleft()
+                yield done, pictures, pixels.result()
+        finally:
+            for _, _, pixels in waiting:
+                pixels.cancel()

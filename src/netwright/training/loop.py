@@ -1,180 +1,286 @@
-"""The training loop: short, seeded, and able to go on after any epoch as if it had never stopped."""
+"""The training loop: short, seeded, and able to go on after any step as if it had never stopped."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import math
 import time
-import warnings
+from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from netwright.data import Pictures
-from netwright.errors import DivergedError
-from netwright.graph import Design, trace
-from netwright.graph.layers import Conv
-from netwright.optim import SGD, no_decay
-from netwright.training.augment import augment
-from netwright.training.batches import Normalize, to_batch
-from netwright.training.checkpoint import load_checkpoint, save_checkpoint
+from netwright.errors import DivergedError, FailedError, NetwrightError
+from netwright.graph import to_json
+from netwright.training.batches import Batch, Batches, Task, Where
+from netwright.training.checkpoints import Checkpoints, State, flattened, unflattened
 from netwright.training.evaluation import evaluate_model
+from netwright.training.graphs import Graphs
+from netwright.training.machine import Machine, layout_of
+from netwright.training.moments import Epoch, Moment, Watch
+from netwright.training.processes import ALONE, Processes
+from netwright.training.rates import learning_rate
 from netwright.training.recipe import Recipe
+from netwright.training.signals import Signals
+from netwright.training.step import Stepper
+from netwright.version import VERSION
+
+LOOKS = {"cpu": 1, "cuda": 50}  # steps from one look at the loss to the next: on a GPU a look waits for it
+SECONDS = 60.0  # from one checkpoint to the next
+TOGETHER = 10  # steps from one question among several processes, whether to stop, to the next
+WINDOW = 5.0  # seconds that the pictures per second are taken over
+
+
+def _silent(line: str) -> None:
+    """What a quiet training says."""
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave: training loss and accuracy on augmented pictures, validation accuracy if measured."""
+class Session:
+    """What is around a training: machine (its choices made), seed, processes, where it is kept, who watches.
 
-    epoch: int
-    loss: float
-    accuracy: float
-    validation: float | None
-    seconds: float
-
-
-AUXILIARY = 0.3  # weight of the loss of an auxiliary classifier (arXiv:1409.4842, Section 5)
-Watch = Callable[[int, int, Epoch | None], None]  # batches done, of how many in all, and an epoch that ended
-
-
-@dataclass(frozen=True)
-class Task:
-    """What `fit` needs beside the model: pictures to train on and to validate with, and how to show them."""
-
-    train: Pictures
-    normalize: Normalize
-    image: int
-    mirror: bool
-    validation: Pictures | None = None
-    layout: torch.memory_format = torch.contiguous_format
-
-
-def fit(
-    model: nn.Module,
-    task: Task,
-    recipe: Recipe,
-    *,
-    seed: int = 0,
-    checkpoint: Path | None = None,
-    watch: Watch | None = None,
-) -> list[Epoch]:
-    """Train `model` in place; returns one entry per epoch.
-
-    With a `checkpoint` path the state is written there after every epoch, and training goes on from
-    what is found there; the result is the same as without the interruption. Raises DivergedError
-    when the loss is no longer finite.
+    `every` are the seconds from one checkpoint to the next (0: after each step). `about` goes into the checkpoints (the
+    class map, for one).
     """
-    optimizer = _optimizer(model, recipe)
-    history: list[Epoch] = []
-    state = load_checkpoint(checkpoint) if checkpoint is not None else None
-    if state is not None and not _fits(model, state["model"]):
-        warnings.warn(f"{checkpoint} is of another network: this training starts again", stacklevel=2)
-        state = None
-    if state is not None:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        history = [Epoch(**epoch) for epoch in state["history"]]
-    with torch.random.fork_rng():
-        for number in range(len(history), recipe.epochs):
-            history.append(_epoch(model, optimizer, task, recipe, number, seed, watch))
-            if checkpoint is not None:
-                save_checkpoint(checkpoint, model, optimizer, [asdict(epoch) for epoch in history])
-            if watch is not None:
-                watch((number + 1) * _steps(task, recipe), recipe.epochs * _steps(task, recipe), history[-1])
-    return history
+
+    machine: Machine = field(default_factory=Machine)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    seed: int = 0
+    processes: Processes = ALONE
+    checkpoints: Checkpoints | None = None
+    every: float = SECONDS
+    watch: Watch | None = None
+    say: Callable[[str], None] = _silent
+    teacher: nn.Module | None = None
+    about: dict[str, Any] = field(default_factory=dict)
 
 
-def _fits(model: nn.Module, state: dict[str, torch.Tensor]) -> bool:
-    shapes = {name: value.shape for name, value in model.state_dict().items()}
-    return shapes == {name: value.shape for name, value in state.items()}
+def fit(model: nn.Module, task: Task, recipe: Recipe, session: Session | None = None) -> list[Epoch]:
+    """Train `model` in place, on the session's device; returns one entry per epoch.
 
-
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    groups = no_decay(model, recipe.weight_decay)
-    return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
-
-
-def training_layout(design: Design, image: int, channels: int) -> torch.memory_format:
-    """Channels last, which trains 1.8 times faster on a CPU, but not where that is unsound.
-
-    oneDNN 3.12 (in torch 2.13) writes past its buffers in the weight gradient of a strided 1x1
-    convolution of fewer than 16 channels when it is channels last, on CPUs with AVX-512.
+    With `checkpoints` the state is written there from time to time and when the training is stopped, and it goes on from what
+    is found there: on a CPU, and on a GPU with `deterministic`, with the same bits as without the interruption. Raises
+    DivergedError where the loss is not finite, FailedError where memory does not suffice for two pictures, NetwrightError for
+    checkpoints of something else, and KeyboardInterrupt after Ctrl-C, when all is saved.
     """
-    for row in trace(design, image, channels).rows():
-        layer = row.layer
-        if isinstance(layer, Conv) and layer.kernel == (1, 1) and layer.stride != (1, 1) and layer.inputs // layer.groups < 16:
-            return torch.contiguous_format
-    return torch.channels_last
+    return Training(model, task, recipe, session or Session()).run()
 
 
-def _steps(task: Task, recipe: Recipe) -> int:
-    """Batches of an epoch; none has a single picture, from which no batch statistics could be taken."""
-    return max(1, min(math.ceil(len(task.train) / recipe.batch), len(task.train) // 2))
+class Training:
+    """A training and where it stands: `step` steps done, `history` of the epochs done, `machine` as it was needed."""
 
+    def __init__(self, model: nn.Module, task: Task, recipe: Recipe, session: Session) -> None:
+        self.model, self.task, self.recipe, self.session = model, task, recipe, session
+        self.machine = session.machine
+        where = Where(session.device, layout_of(session.machine), session.processes)
+        model.to(device=session.device, memory_format=where.layout)  # type: ignore[call-overload]
+        self.batches = Batches(task, recipe, session.seed, where)
+        self.stepper = Stepper(model, recipe, session.machine, where, session.teacher)
+        self.steps = self.batches.steps
+        self.total = self.steps * recipe.epochs
+        self.step, self.seconds = 0, 0.0
+        self.history: list[Epoch] = []
+        self.saved = time.monotonic()
+        self.pace = _Pace()
+        self.proven: set[Any] = set()  # sizes of batches that memory has sufficed for
 
-def learning_rate(recipe: Recipe, epoch: float) -> float:
-    """The learning rate at a point of training, in epochs: a linear warm-up, then half a cosine to zero."""
-    peak = recipe.lr * recipe.batch / 128
-    warmup = min(recipe.warmup_epochs, recipe.epochs / 4)
-    if epoch < warmup:
-        return peak * epoch / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (epoch - warmup) / (recipe.epochs - warmup)))
+    def run(self) -> list[Epoch]:
+        """From where it stands to the end."""
+        devices = [self.session.device] if self.session.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), Signals() as signals:
+            self.restore()
+            advance = Graphs(self.stepper, self.session.say) if self.stepper.graphed else self.stepper
+            while self.step < self.total:
+                self._epoch(advance, signals)
+        if self.stepper.average is not None:
+            self.stepper.average.copy_to(self.model)
+        return self.history
 
+    def _epoch(self, advance: Callable[[Batch, float, int, int], None], signals: Signals) -> None:
+        """The rest of an epoch."""
+        number, start = divmod(self.step, self.steps)
+        begun = time.perf_counter() - self.seconds
+        self.model.train()
+        for batch in self.batches.of(number, start):
+            # of its middle: no step has rate 0
+            rate = learning_rate(self.recipe, (self.step + 0.5) / self.steps)
+            self._advance(advance, batch, rate)
+            self.step += 1
+            self.seconds = time.perf_counter() - begun
+            self._look(rate)
+            if self.step % self.steps:  # the last step's state is saved with the epoch's figures
+                self._keep(signals)
+        self._end(number, rate, begun)
+        self._keep(signals)
 
-def _epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    task: Task,
-    recipe: Recipe,
-    number: int,
-    seed: int,
-    watch: Watch | None,
-) -> Epoch:
-    started = time.perf_counter()
-    # all chance of an epoch comes from its number, so an epoch can be repeated or gone on from
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
-    torch.manual_seed(seed * 1_000_003 + number)
-    steps = _steps(task, recipe)
-    order = torch.randperm(len(task.train), generator=generator)
-    model.train()
-    loss_sum, hits = 0.0, 0
-    for step, chosen in enumerate(order.tensor_split(steps)):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, number + (step + 0.5) / steps)  # of its middle: no step has rate 0
-        loss, right = _step(model, optimizer, task, recipe, chosen, generator)
+    def _advance(self, advance: Callable[[Batch, float, int, int], None], batch: Batch, rate: float) -> None:
+        """A step; where memory does not suffice it is done again in smaller parts, from the same state."""
+        sizes = (batch.x.shape, self.stepper.micro_batch)
+        buffers = [] if sizes in self.proven else [(b, b.clone()) for b in (self.stepper.sums, *self.model.buffers())]
+        while True:
+            try:
+                advance(batch, rate, self.step, self.session.seed)
+                break
+            except RuntimeError as error:
+                if not _lacks_memory(error) or self.session.processes.world > 1:
+                    raise
+                problem = str(error).splitlines()[0]
+            self._shrink(len(batch.x), problem)
+            for buffer, before in buffers:
+                buffer.copy_(before)
+        self.proven.add((batch.x.shape, self.stepper.micro_batch))
+
+    def _shrink(self, pictures: int, problem: str) -> None:
+        """Half as many pictures at a time from now on; said, and recorded in `machine`."""
+        at_a_time = min(self.stepper.micro_batch or pictures, pictures)
+        smaller = math.ceil(at_a_time / 2)
+        if smaller < 2:
+            raise FailedError(f"memory does not suffice for two pictures ({problem}): take a smaller --image or network")
+        self.model.zero_grad(set_to_none=not self.stepper.graphed)
+        if self.session.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.stepper.micro_batch = smaller
+        self.machine = self.machine.replace(micro_batch=smaller)
+        self.session.say(
+            f"memory does not suffice for {at_a_time} pictures: {smaller} are computed at a time from now on, their "
+            "gradients added up (norms take the statistics of fewer pictures)"
+        )
+
+    def _look(self, rate: float) -> None:
+        """Now and then: is the loss a number? And tell those who watch."""
+        if self.step % LOOKS[self.session.device.type] and self.step % self.steps:
+            return
+        loss, _, seen = self.stepper.sums.tolist()
         if not math.isfinite(loss):
-            raise DivergedError(f"training diverged in epoch {number + 1} (the loss is {loss}): try a lower learning rate")
-        loss_sum, hits = loss_sum + loss * len(chosen), hits + right
-        if watch is not None:
-            watch(number * steps + step + 1, recipe.epochs * steps, None)
-    measured = None if task.validation is None else evaluate_model(model, task.validation, task.normalize).accuracy
-    count = len(task.train)
-    return Epoch(number + 1, loss_sum / count, hits / count, measured, time.perf_counter() - started)
+            raise self._diverged(loss)
+        if self.session.watch is not None and self.step % self.steps:
+            pace = self.pace.at(self.step * self.recipe.batch)
+            self.session.watch(Moment(self.step, self.total, self._number, loss / max(seen, 1), rate, pace))
+
+    @property
+    def _number(self) -> int:
+        """The epoch, from 1, that the last step belongs to."""
+        return (self.step - 1) // self.steps + 1
+
+    def _diverged(self, loss: float) -> DivergedError:
+        kept = self.session.checkpoints.files() if self.session.checkpoints is not None else []
+        last = f"; the last good checkpoint is {kept[0]}" if kept else ""
+        problem = f"training diverged in epoch {self._number} (the loss is {loss})"
+        return DivergedError(f"{problem}: try a lower learning rate{last}")
+
+    def _end(self, number: int, rate: float, begun: float) -> None:
+        """Measure what the epoch gave."""
+        loss, hits, seen = self.session.processes.total(self.stepper.sums.clone()).tolist()
+        if not math.isfinite(loss):
+            raise self._diverged(loss)
+        measured = self._measured()
+        self.seconds = 0.0
+        ended = Epoch(number + 1, loss / seen, hits / seen, measured, time.perf_counter() - begun, rate)
+        self.history.append(ended)
+        self.stepper.sums.zero_()
+        if self.session.watch is not None:
+            pace = self.pace.at(self.step * self.recipe.batch)
+            self.session.watch(Moment(self.step, self.total, number + 1, ended.loss, rate, pace, ended))
+
+    def _measured(self) -> float | None:
+        """Accuracy on the validation pictures, of the average where there is one; measured by the first process."""
+        if self.task.validation is None:
+            return None
+        if not self.session.processes.first:
+            return self.session.processes.told(0.0)
+        average = self.stepper.average
+        with average.in_place_of(self.model) if average is not None else contextlib.nullcontext():
+            accuracy = evaluate_model(self.model, self.task.validation, self.task.normalize).accuracy
+        return self.session.processes.told(accuracy)
+
+    # ------------------------------------------------------------ going on
+
+    def _keep(self, signals: Signals) -> None:
+        """Save when it is time, at the end, and when the training is to stop."""
+        due = time.monotonic() - self.saved >= self.session.every
+        stopping, due = self._agreed(signals.came is not None, due)
+        if self.session.checkpoints is not None and (stopping or due or self.step == self.total):
+            self._save(self.session.checkpoints)
+        if stopping:
+            raise KeyboardInterrupt
+
+    def _agreed(self, stopping: bool, due: bool) -> tuple[bool, bool]:
+        """One answer for all processes, found every so many steps: whether one is to stop, whether the first one is to save."""
+        processes = self.session.processes
+        if processes.world == 1:
+            return stopping, due
+        if self.step % TOGETHER and self.step % self.steps:
+            return False, False
+        asked = torch.tensor([stopping, due and processes.first], dtype=torch.float32, device=self.session.device)
+        stop, save = processes.total(asked).tolist()
+        return stop > 0, save > 0
+
+    def _save(self, checkpoints: Checkpoints) -> None:
+        parts = {"model": self.model.state_dict(), "optimizer": flattened(self.stepper.optimizer)}
+        if self.stepper.average is not None:
+            parts["average"] = self.stepper.average.values
+        tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+        if not all(bool(value.isfinite().all()) for value in tensors.values() if value.is_floating_point()):
+            raise self._diverged(math.nan)  # no such state is kept: the checkpoint before stays the last
+        tensors["sums"] = self.session.processes.total(self.stepper.sums.clone())
+        made = {"step": self.step, "seconds": self.seconds, "history": [asdict(epoch) for epoch in self.history]}
+        state = {"scaler": self.stepper.scaler.state_dict(), "micro_batch": self.stepper.micro_batch}
+        if self.session.processes.first:
+            checkpoints.save(self.step, State(tensors, self._made_with() | made | state | {"about": self.session.about}))
+        self.saved = time.monotonic()
+
+    def _made_with(self) -> dict[str, Any]:
+        """What a checkpoint must agree on with the training that goes on from it."""
+        shapes = {name: list(value.shape) for name, value in self.model.state_dict().items()}
+        network = hashlib.sha256(repr(sorted(shapes.items())).encode()).hexdigest()
+        given = {"network": network, "recipe": to_json(self.recipe, None), "pictures": len(self.task.train)}
+        return given | {"seed": self.session.seed, "versions": {"netwright": VERSION, "torch": torch.__version__}}
+
+    def restore(self) -> None:
+        """Go on from the newest sound checkpoint, where there is one."""
+        state = self.session.checkpoints.newest() if self.session.checkpoints is not None else None
+        if state is None:
+            self.session.processes.agree(self.model)
+            return
+        made, here = state.about, self._made_with()
+        other = [name for name in ("network", "recipe", "pictures", "seed") if made.get(name) != here[name]]
+        if other:
+            assert self.session.checkpoints is not None
+            told = f"the checkpoints in {self.session.checkpoints.folder} are of another training (other {', '.join(other)})"
+            raise NetwrightError(f"{told}: choose another folder, or remove them")
+        self.model.load_state_dict(state.part("model"))
+        self.stepper.optimizer.load_state_dict(unflattened(state.part("optimizer"), self.stepper.optimizer))
+        self.stepper.scaler.load_state_dict(made["scaler"])
+        for name, value in state.part("average").items():
+            assert self.stepper.average is not None
+            self.stepper.average.values[name].copy_(value)
+        self.stepper.sums.copy_(state.tensors["sums"] if self.session.processes.first else torch.zeros(3))
+        self.step, self.seconds = made["step"], made["seconds"]
+        self.history = [Epoch(**epoch) for epoch in made["history"]]
+        self.stepper.micro_batch = made["micro_batch"]
+        self.machine = self.machine.replace(micro_batch=made["micro_batch"])
 
 
-def _step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    task: Task,
-    recipe: Recipe,
-    chosen: torch.Tensor,
-    generator: torch.Generator,
-) -> tuple[float, int]:
-    device = next(model.parameters()).device
-    batch = task.normalize(to_batch(task.train.pixels[chosen.numpy()]).to(device))
-    batch = augment(batch, task.image, recipe.crop_area, task.mirror, generator)
-    batch = batch.contiguous(memory_format=task.layout)
-    labels = torch.from_numpy(task.train.labels[chosen.numpy()]).to(device)
-    made = model(batch)
-    logits, *auxiliary = made if isinstance(made, tuple) else (made,)
-    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-    for other in auxiliary:
-        loss = loss + AUXILIARY * F.cross_entropy(other, labels, label_smoothing=recipe.label_smoothing)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-    optimizer.step()
-    return loss.item(), int((logits.argmax(1) == labels).sum())
+class _Pace:
+    """Pictures per second over the last seconds."""
+
+    def __init__(self) -> None:
+        self.marks: deque[tuple[float, int]] = deque()
+
+    def at(self, pictures: int) -> float:
+        """When so many pictures have been seen in all."""
+        now = time.perf_counter()
+        self.marks.append((now, pictures))
+        while len(self.marks) > 2 and now - self.marks[1][0] > WINDOW:
+            self.marks.popleft()
+        since, before = self.marks[0]
+        return (pictures - before) / (now - since) if now > since else 0.0
+
+
+def _lacks_memory(error: RuntimeError) -> bool:
+    """Whether torch ran out of memory; on a CPU it says so in words only."""
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error) or "can't allocate memory" in str(error)

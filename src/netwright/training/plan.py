@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from netwright.data import Data, Listing, Pictures, Source, open_source
+from netwright.data.listings import joined
 from netwright.errors import NetwrightError
 from netwright.graph import DEFAULT_IMAGE, Design, trace
+from netwright.preprocessing import Preprocessing, whole
 from netwright.progress import Progress
 from netwright.runtime.weights import Weights
+from netwright.training.augment import stored_side
 from netwright.training.batches import Normalize
+from netwright.training.recipe import Augmentation
 
 
 @dataclass(frozen=True)
@@ -26,35 +28,62 @@ class Plan:
     image: int
     seed: int
     weights: Weights | None = None
+    validation: float = 0.0
+    fold: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, source: Source, image: int | None, seed: int, validation: float = 0.0, default: int = DEFAULT_IMAGE) -> Plan:
-        """The image size is the one asked for, else the pictures' own, else the default."""
-        return cls(source, source.split(seed, validation), image or source.image or default, seed)
+    def of(
+        cls,
+        source: Source,
+        image: int | None,
+        seed: int,
+        validation: float = 0.0,
+        *,
+        default: int = DEFAULT_IMAGE,
+        fold: tuple[int, int] | None = None,
+    ) -> Plan:
+        """The image size is the one asked for, else the pictures' own, else the default; parts are as in `Source.split`."""
+        data = source.split(seed, validation, fold=fold)
+        return cls(source, data, image or source.image or default, seed, validation=validation, fold=fold)
+
+    @property
+    def shown(self) -> Preprocessing:
+        """How pictures are shown when the network is evaluated: as the weights that it starts from want it, else whole.
+
+        The mean and deviation are those of the weights, else still unknown.
+        """
+        if self.weights is None:
+            return whole(self.image)
+        return self.weights.preprocessing.of_channels(self.source.channels).at(self.image)
+
+    def stored(self, augment: Augmentation) -> Preprocessing:
+        """How training pictures are kept: larger than the image, so that crops lose no detail, but not beyond their own size."""
+        side = stored_side(augment, self.image)
+        if augment.cropped(self.image) == "resized" and self.source.image is not None:
+            side = min(side, max(self.image, self.source.image))
+        return whole(side)
 
     def whole_training(self) -> Listing:
         """All pictures but the held-out ones."""
-        parts = [part for part in (self.data.train, self.data.validation) if part is not None]
-        names = tuple(name for part in parts for name in part.names)
-        return Listing(names, np.concatenate([part.labels for part in parts]))
+        return joined([part for part in (self.data.train, self.data.validation) if part is not None])
 
     def arguments(self) -> dict[str, Any]:
         """What a folder made from this plan must agree on when it is gone on with."""
         pictures = f"{sum(map(len, self.source.splits.values()))} ({self.source.fingerprint})"
         made = {"data": self.source.name, "pictures": pictures, "image": self.image, "seed": self.seed}
+        made |= {"validation": self.validation} if self.validation else {}
+        made |= {"fold": list(self.fold)} if self.fold is not None else {}
         return made | ({"weights": self.weights.digest} if self.weights is not None else {})
 
     @property
     def trained_on(self) -> dict[str, Any]:
         """What tells later which pictures a network was trained on."""
-        return {"source": self.source.name, "fingerprint": self.source.fingerprint, "seed": self.seed}
+        told: dict[str, Any] = {"source": self.source.name, "fingerprint": self.source.fingerprint, "seed": self.seed}
+        return told | ({"fold": list(self.fold)} if self.fold is not None else {})
 
     def normalize(self, pictures: Pictures) -> Normalize:
         """The mean and deviation that the weights were trained with, else those of the training pictures."""
-        if self.weights is None:
-            return Normalize.of(pictures.pixels)
-        shown = self.weights.preprocessing.of_channels(self.source.channels)
-        return Normalize(shown.mean, shown.std)
+        return Normalize.of(pictures.pixels) if self.weights is None else Normalize(self.shown.mean, self.shown.std)
 
     def described(self) -> dict[str, Any]:
         """What `result.json` says of the data."""
@@ -75,9 +104,9 @@ class Plan:
         return design
 
 
-def open_for(data: str | os.PathLike[str], out: str | os.PathLike[str] | None, progress: Progress) -> Source:
+def open_for(data: Any, out: str | os.PathLike[str] | None, progress: Progress, group: str | None = None) -> Source:
     """Open a data set for a run that writes to `out`; says which files are no pictures."""
-    source = open_source(data)
+    source = data if isinstance(data, Source) else open_source(data, group)
     if out is not None and Path(source.name) in Path(out).resolve().parents:
         raise NetwrightError(f"{out} lies inside the pictures' folder, and would be taken for a class: choose another with -o")
     if source.ignored:

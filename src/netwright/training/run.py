@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import fx
 
-from netwright.data import Listing, Pictures, Source, open_source
-from netwright.errors import NetwrightError
+from netwright.data import Listing, Pictures, Source, open_source, store
+from netwright.errors import FailedError, NetwrightError
 from netwright.files import read_json
 from netwright.graph import Design, read_design, trace
 from netwright.preprocessing import Preprocessing
@@ -22,8 +22,9 @@ from netwright.runtime import build
 from netwright.runtime.weights import open_weights, save_weights
 from netwright.training.batches import Normalize, to_batch
 from netwright.training.classes import matched, named, unnamed
-from netwright.training.evaluation import Evaluation, evaluate_model
-from netwright.training.predicting import Paths, Prediction, model_call, predicted
+from netwright.training.crops import Crops
+from netwright.training.evaluation import Asked, Cache, Evaluation, evaluate_model
+from netwright.training.predicting import Paths, Prediction, Tell, model_call, predicted
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,16 @@ class Run:
         """What goes with the weights: classes, channels, and how pictures are shown (px; mean and deviation on a 0..1 scale)."""
         return {"classes": list(self.classes), "channels": self.channels, **self.preprocessing.fields()}
 
-    def predict(self, pictures: Paths, top: int = 5, runtime: str = "eager") -> list[Prediction]:
-        """The `top` most probable classes of each picture file, computed in one of the runtimes (see `open_runtime`).
+    def predict(
+        self, pictures: Paths, top: int = 5, runtime: str = "eager", *, skip_bad: bool = False, tell: Tell | None = None
+    ) -> list[Prediction]:
+        """The `top` most probable classes of each picture, computed in one of the runtimes (see `open_runtime`).
 
-        Raises BadPictureError, naming the file, where one cannot be read, and what `model_call` raises.
+        Pictures are files, or folders of them. Raises BadPictureError, naming the file, where one cannot be read (see
+        `predicted` for `skip_bad` and `tell`), and what `model_call` raises.
         """
         call = model_call(self.model, runtime, (self.channels, self.image, self.image))
-        return predicted(call, self, pictures, top)
+        return predicted(call, self, pictures, top, skip_bad=skip_bad, tell=tell)
 
     def examples(self, pictures: Pictures, most: int = 16) -> torch.Tensor:
         """Some pictures as the model takes them: (n, channels, image, image), normalized."""
@@ -117,21 +121,48 @@ def named_after(run: Run, source: Source) -> Run:
 
 
 def evaluate(
-    run: Run | str | os.PathLike[str], data: str | os.PathLike[str] | Source, progress: Progress | None = None
+    run: Run | str | os.PathLike[str],
+    data: str | os.PathLike[str] | Source,
+    progress: Progress | None = None,
+    *,
+    crops: int = 1,
+    batch: int = 256,
+    skip_bad: bool = False,
+    cache: Cache = "default",
 ) -> Evaluation:
     """Evaluate a run on a data set: its test (or val) part, or all of it where it has no parts.
 
     On the pictures that the run was trained with, its own held-out part is used; where they have
     changed since, that part cannot be told, and this is an error. Classes are matched by name (see
-    `matched`); one that the run does not know is an error that names it. Raises BadPictureError for a
-    picture that cannot be read.
+    `matched`); one that the run does not know is an error that names it. `crops` are the views of each picture (1, 5 or
+    10, see `Crops`), `batch` the pictures at a time, which changes speed and memory, not the figures. Raises
+    BadPictureError for a picture that cannot be read; with `skip_bad` it is left out, and named in the evaluation's
+    `bad`. `cache` is where decoded pictures are kept (see `store`), None for nowhere. Raises FailedError where the
+    network's outputs are no numbers.
+
+    >>> nw.evaluate("photos-30M", "photos/", crops=10).accuracy   # doctest: +SKIP
+    0.953
     """
-    progress = progress or Progress(quiet=True)
     run = run if isinstance(run, Run) else load(run)
     source = data if isinstance(data, Source) else open_source(data)
-    listing = held_out_part(run, source)
-    places = places_of(run, source, progress)
-    return evaluate_model(run.model, labelled(run, source, listing, places, progress), run.normalize)
+    return evaluated(run, source, Asked(crops, batch, skip_bad, cache), progress or Progress(quiet=True))[0]
+
+
+def evaluated(run: Run, source: Source, asked: Asked, progress: Progress) -> tuple[Evaluation, Pictures]:
+    """What `evaluate` gives, and the pictures that it was measured on; their labels are places among the outputs."""
+    crops = Crops.of(run.preprocessing, asked.crops if source.mirror else min(asked.crops, 5))
+    if asked.crops == 10 and not source.mirror:
+        progress.say(f"a mirrored picture of {source.name} is of no class: five crops, none of them mirrored")
+    listing, places = held_out_part(run, source), places_of(run, source, progress)
+    shown = crops.read(run.preprocessing) if crops else run.preprocessing
+    pictures = read_with_bar(source, listing, shown, progress, skip_bad=asked.skip_bad, cache=asked.cache)
+    pictures = replace(pictures, labels=places[pictures.labels])
+    with progress.bar(f"evaluating on {len(pictures):,} pictures") as step:
+        evaluation = evaluate_model(run.model, pictures, run.normalize, asked.batch, crops, step)
+    wrong = int((~evaluation.probabilities.isfinite().all(1)).sum())
+    if wrong:
+        raise FailedError(f"the outputs for {wrong:,} of {len(pictures):,} pictures are no numbers: the weights are broken")
+    return evaluation, pictures
 
 
 def places_of(run: Run, source: Source, progress: Progress) -> NDArray[np.int64]:
@@ -146,7 +177,7 @@ def places_of(run: Run, source: Source, progress: Progress) -> NDArray[np.int64]
 def labelled(run: Run, source: Source, listing: Listing, places: NDArray[np.int64], progress: Progress) -> Pictures:
     """Pictures of a source as the run sees them; their labels are places among its outputs."""
     pictures = read_with_bar(source, listing, run.preprocessing, progress)
-    return Pictures(pictures.pixels, places[pictures.labels], pictures.names)
+    return replace(pictures, labels=places[pictures.labels])
 
 
 def held_out_part(run: Run, source: Source) -> Listing:
@@ -161,7 +192,15 @@ def held_out_part(run: Run, source: Source) -> Listing:
     return source.splits["all"]
 
 
-def read_with_bar(source: Source, listing: Listing, shown: Preprocessing, progress: Progress) -> Pictures:
-    """Decode pictures under a progress bar."""
+def read_with_bar(
+    source: Source,
+    listing: Listing,
+    shown: Preprocessing,
+    progress: Progress,
+    *,
+    skip_bad: bool = False,
+    cache: Cache = "default",
+) -> Pictures:
+    """Decode pictures under a progress bar (see `store`)."""
     with progress.bar(f"reading {len(listing):,} pictures") as step:
-        return source.read(listing, shown, lambda done, total: step(done, total, ""))
+        return store(source, listing, shown, cache=cache, skip_bad=skip_bad, step=lambda done, total: step(done, total, ""))
