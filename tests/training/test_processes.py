@@ -106,3 +106,51 @@ def test_shared_norm_of_one_process_is_torchs() -> None:
             torch.testing.assert_close(own(x), theirs(x))
     finally:
         dist.destroy_process_group()
+
+
+RESTARTED = """
+import os, sys
+import netwright as nw
+from netwright.training import Machine, Recipe
+from tests.training import NET
+
+def watch(moment):
+    if moment.done == 30 and os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0" and "broken" in sys.argv[1]:
+        os.kill(os.getpid(), 9)
+
+machine = Machine(shared_norms=True)
+nw.train(NET, "digits", out=sys.argv[1], recipe=Recipe(epochs=2), machine=machine, checkpoint_every=0.0, watch=watch)
+"""
+
+
+def torchrun(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+    return subprocess.run([*start, *words], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_started_again_and_goes_on(tmp_path: Path) -> None:
+    """torchrun starts both again; they go on from the last checkpoint, to the bits of an unbroken training."""
+    program = tmp_path / "program.py"
+    program.write_text(RESTARTED)
+    weights = []
+    for name in ("whole", "broken"):
+        done = torchrun(tmp_path, str(program), str(tmp_path / name))
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert ("going on with the run" in done.stderr) == (name == "broken")
+        weights.append((tmp_path / name / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+def test_torchrun_with_the_command_writes_one_run(tmp_path: Path) -> None:
+    words = ["-m", "netwright", "train", "resnet20_cifar", "digits", "--epochs", "1", "-o", "run"]
+    done = torchrun(tmp_path, *words)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("held-out pictures right") == 1
+    assert done.stderr.count("training: 100 %") == 1
+    assert (tmp_path / "run" / "result.json").exists()
+    again = torchrun(tmp_path, *words)
+    assert again.returncode != 0
+    assert "holds a finished run" in again.stderr

@@ -83,12 +83,12 @@ def command(
 
 def _evaluated(run: Run, data: str, asked: Asked, quiet: bool, paged: bool) -> tuple[dict[str, Any], str]:
     """The figures, and the report where one is wanted."""
-    from netwright.data import BadPictureError, open_source
+    from netwright.data import BadPictureError
     from netwright.progress import Progress
     from netwright.training.results import accuracy_of, evaluation_page
-    from netwright.training.run import evaluated, named_after
+    from netwright.training.run import evaluated, named_after, opened_for
 
-    source = open_source(data)
+    source = opened_for(run, data)
     try:
         evaluation, pictures = evaluated(run, source, asked, Progress(quiet=quiet))
     except BadPictureError as error:

@@ -101,6 +101,7 @@ def _search(job: _Design, designs: tuple[Design, ...]) -> list[Candidate]:
     assert validation is not None
     training = Job(plan, recipe, cache=default_cache(), progress=job.progress)
     pictures = training.pictures(plan.data.train, plan.stored(recipe.augment), skip_bad=True)
+    plan.check_classes(pictures)
     compared = training.pictures(validation, plan.shown, skip_bad=False)
     task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, len(plan.source.classes), compared)
     return try_designs(designs, task, training, job.output.work)

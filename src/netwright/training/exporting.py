@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from netwright.data import Data, Pictures, Source, open_source
+from netwright.data import Data, Pictures, Source
 from netwright.errors import NetwrightError
 from netwright.files import writing
 from netwright.inference.export import export_onnx
@@ -22,7 +22,7 @@ from netwright.inference.quantize import quantize_onnx
 from netwright.progress import Progress
 from netwright.training.batches import to_batch
 from netwright.training.evaluation import Evaluation, evaluate_onnx
-from netwright.training.run import Run, held_out_part, labelled, load, places_of, read_with_bar
+from netwright.training.run import Run, held_out_part, labelled, load, opened_for, places_of, read_with_bar
 
 PICTURES = 256  # that ranges are measured on: with more of them the accuracy stays the same
 BATCH = 16
@@ -87,7 +87,7 @@ def export_int8(
     if pictures < 1:
         raise NetwrightError(f"pictures is {pictures}, expected at least 1 to measure ranges on")
     run = run if isinstance(run, Run) else load(run)
-    source = data if isinstance(data, Source) else open_source(data)
+    source = opened_for(run, data)
     with writing(path) as target, tempfile.TemporaryDirectory(prefix="netwright-") as folder:
         parts, places = _parts(run, source), places_of(run, source, progress)
         shown = _some(run, parts, pictures, progress)

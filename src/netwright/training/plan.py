@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from netwright.data import Data, Listing, Pictures, Source, open_source
 from netwright.data.listings import joined
 from netwright.errors import NetwrightError
@@ -30,6 +32,7 @@ class Plan:
     weights: Weights | None = None
     validation: float = 0.0
     fold: tuple[int, int] | None = None
+    group: str | None = None
 
     @classmethod
     def of(
@@ -63,6 +66,16 @@ class Plan:
             side = min(side, max(self.image, self.source.image))
         return whole(side)
 
+    def check_classes(self, pictures: Pictures) -> None:
+        """Raise NetwrightError for a class that is left without a picture to train on."""
+        left = np.bincount(pictures.labels, minlength=len(self.source.classes))
+        for label in sorted(set(self.data.train.labels.tolist())):
+            if not left[label]:
+                raise NetwrightError(
+                    f"none of the pictures of class {self.source.classes[label]!r} can be read ({pictures.bad[0].name}: "
+                    f"{pictures.bad[0].reason}): `netwright data verify` names all of them"
+                )
+
     def whole_training(self) -> Listing:
         """All pictures but the held-out ones."""
         return joined([part for part in (self.data.train, self.data.validation) if part is not None])
@@ -79,7 +92,8 @@ class Plan:
     def trained_on(self) -> dict[str, Any]:
         """What tells later which pictures a network was trained on."""
         told: dict[str, Any] = {"source": self.source.name, "fingerprint": self.source.fingerprint, "seed": self.seed}
-        return told | ({"fold": list(self.fold)} if self.fold is not None else {})
+        told |= {"fold": list(self.fold)} if self.fold is not None else {}
+        return told | ({"group": self.group} if self.group is not None else {})
 
     def normalize(self, pictures: Pictures) -> Normalize:
         """The mean and deviation that the weights were trained with, else those of the training pictures."""

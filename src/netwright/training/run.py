@@ -144,7 +144,7 @@ def evaluate(
     0.953
     """
     run = run if isinstance(run, Run) else load(run)
-    source = data if isinstance(data, Source) else open_source(data)
+    source = opened_for(run, data)
     return evaluated(run, source, Asked(crops, batch, skip_bad, cache), progress or Progress(quiet=True))[0]
 
 
@@ -180,10 +180,20 @@ def labelled(run: Run, source: Source, listing: Listing, places: NDArray[np.int6
     return replace(pictures, labels=places[pictures.labels])
 
 
+def opened_for(run: Run, data: Any) -> Source:
+    """A data set, with the groups that the run was trained with where it is the run's own."""
+    source = data if isinstance(data, Source) else open_source(data)
+    group = run.trained_on.get("group")
+    return open_source(data, group) if group and data is not source and source.name == run.trained_on.get("source") else source
+
+
 def held_out_part(run: Run, source: Source) -> Listing:
     """The pictures of a source that a run is evaluated on (see `evaluate`)."""
-    if "all" not in source.splits or source.fingerprint == run.trained_on.get("fingerprint"):
-        return source.split(run.trained_on.get("seed", 0)).test
+    if source.fingerprint == run.trained_on.get("fingerprint"):
+        fold = run.trained_on.get("fold")
+        return source.split(run.trained_on.get("seed", 0), fold=None if fold is None else (fold[0], fold[1])).test
+    if "all" not in source.splits:
+        return source.split(0).test
     if source.name == run.trained_on.get("source"):
         raise NetwrightError(
             f"the pictures of {source.name} have changed since the network was trained on them: "

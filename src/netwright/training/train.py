@@ -127,7 +127,7 @@ def train(
         design = opened.design if opened is not None else design
         default = opened.preprocessing.image if opened is not None else own_image(design)
         source = open_for(data, out, progress, group)
-        plan = replace(Plan.of(source, image, seed, validation, default=default, fold=fold), weights=opened)
+        plan = replace(Plan.of(source, image, seed, validation, default=default, fold=fold), weights=opened, group=group)
         folder_of_cache = default_cache() if cache == "default" else Path(cache) if cache is not None else None
         job = Job(plan, recipe, machine, folder_of_cache, skip_bad, tensorboard, checkpoint_every, watch, progress, processes)
         design = fitted(design, plan, recipe)
@@ -172,6 +172,7 @@ def _train(output: Output, design: Design, job: Job, strict: bool) -> None:
         if not job.processes.first:
             job.processes.wait()  # the first fills the cache
         pictures = job.pictures(plan.data.train, plan.stored(recipe.augment), skip_bad=not strict)
+        plan.check_classes(pictures)
         held_out = job.pictures(plan.data.test, plan.shown, skip_bad=job.skip_bad)
         shown = held_out
         if plan.data.validation is not None:
