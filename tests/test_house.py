@@ -89,6 +89,7 @@ def test_no_package_is_named_like_a_public_function() -> None:
         "training.chance",
         "training.crops",
         "training.losses",
+        "training.regularizing",
         "training.rates",
         "training.recipe",
         "training.recipe_files",

@@ -70,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     # train a quarter slower: a fraction of a millisecond it is. Read when torch is loaded.
     if words[0] not in _MEASURING and "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # a GPU's matrix products give the same bits every time
     warnings.showwarning = _warn  # type: ignore[assignment]
     try:
         cli.main(words, prog_name="netwright", standalone_mode=False)

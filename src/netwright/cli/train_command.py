@@ -238,7 +238,7 @@ def _several(net: str, data: str, out: Path, asked: dict[str, Any], seeds: int |
         return lambda folder: train(design, data, out=folder, progress=progress, **asked | part)
 
     common = {name: to_json(value, None) if isinstance(value, Value) else value for name, value in asked.items()}
-    arguments = {"design": to_json(design, None), "data": str(Path(data).resolve())} | common
+    arguments = {"design": to_json(design, None), "data": str(Path(data).resolve()) if Path(data).exists() else data} | common
     made = train_each({name: training(part) for name, part in parts.items()}, out, arguments)
     if as_json:
         print_json(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from netwright.data import Pictures
 from netwright.data.listings import Pixels
 from netwright.data.pictures import Array
-from netwright.training.augment import Drawn, Look, draw, prepared, stored_side
+from netwright.data.stored import Stored
+from netwright.training.augment import Drawn, Look, draw, prepared
 from netwright.training.chance import generator
 from netwright.training.losses import weights
 from netwright.training.processes import ALONE, Processes
@@ -74,17 +75,19 @@ class Task:
 class Batch:
     """A process's part of a batch: `x` (n, channels, image, image), `targets` (n,) or (n, classes), `labels` (n,).
 
-    `share` (n,) is what each picture weighs in the loss; over all processes the shares add up to 1.
+    `share` (n,) is what each picture weighs in the loss; over all processes the shares add up to 1. `largest` is the number
+    of pictures of the process that has most.
     """
 
     x: Tensor
     targets: Tensor
     labels: Tensor
     share: Tensor
+    largest: int = 0
 
     def parts(self, most: int) -> list[Batch]:
-        """In parts of at most `most` pictures (0: whole), as even as can be."""
-        count = math.ceil(len(self.x) / most) if most else 1
+        """In parts of at most `most` pictures (0: whole), as even as can be; in all processes as many as in the largest."""
+        count = math.ceil(max(self.largest, len(self.x)) / most) if most else 1
         if count <= 1:
             return [self]
         pieces = (value.tensor_split(count) for value in (self.x, self.targets, self.labels, self.share))
@@ -105,6 +108,8 @@ class Batches:
 
     def __init__(self, task: Task, recipe: Recipe, seed: int, where: Where) -> None:
         self.task, self.recipe, self.seed, self.where = task, recipe, seed, where
+        self.augment = recipe.augment.replace(crop=recipe.augment.cropped(task.image))  # the same kind while images grow
+        self.look: dict[int, Look] = {}  # by the side of the images
         # none has a single picture, from which no batch statistics could be taken
         most = max(1, len(task.train) // 2)
         self.steps = max(1, min(math.ceil(len(task.train) / recipe.batch), most))
@@ -140,7 +145,7 @@ class Batches:
 
     def _fetch(self, chosen: Tensor) -> Tensor:
         if self._resident is not None:
-            return self._resident[self._mine(chosen).to(self.where.device)]
+            return self._resident[self._mine(chosen).pin_memory().to(self.where.device, non_blocking=True)]
         pixels = torch.from_numpy(np.ascontiguousarray(self.task.train.pixels[self._mine(chosen).numpy()]))
         return pixels.pin_memory() if self.where.device.type == "cuda" else pixels
 
@@ -151,32 +156,46 @@ class Batches:
         yield from _ahead(jobs, self._fetch)
 
     def _prepared(self, epoch: int, step: int, chosen: Tensor, pixels: Tensor, image: int) -> Batch:
-        augment, device = self.recipe.augment, self.where.device
+        augment, device, processes = self.augment, self.where.device, self.where.processes
         pixels = pixels.to(device, non_blocking=True)
-        side = stored_side(augment, image)
-        if image != self.task.image:
-            pixels = resized(pixels, side)
         drawn: Drawn = draw(
             augment, len(chosen), (pixels.shape[1], image), self.task.mirror, generator(self.seed, "augment", epoch, step)
         )
         every = torch.from_numpy(self.task.train.labels)[chosen]
-        rows = self.where.processes.rows(len(chosen))
+        rows = processes.rows(len(chosen))
         labels = every[rows].to(device, non_blocking=True)
         x, targets = prepared(pixels, labels, drawn.rows(rows), self._look(image))
-        weighed = self.weights[every] if self.weights is not None else torch.ones(len(every))
+        weighed = _mixed(self.weights[every], drawn) if self.weights is not None else torch.ones(len(every))
         share = (weighed[rows] / weighed.sum()).to(device, non_blocking=True)
-        return Batch(x, targets, labels, share)
+        return Batch(x, targets, labels, share, processes.largest(len(chosen)))
 
     def _look(self, image: int) -> Look:
-        normalize, device = self.task.normalize, self.where.device
-        mean, std = (torch.tensor(values, device=device) for values in (normalize.mean, normalize.std))
-        return Look(image, self.task.classes, mean, std, self.where.layout)
+        if image not in self.look:  # made once: a copy to a GPU waits for it
+            normalize, device = self.task.normalize, self.where.device
+            mean, std = (torch.tensor(values, device=device) for values in (normalize.mean, normalize.std))
+            self.look[image] = Look(image, self.task.classes, mean, std, self.where.layout)
+        return self.look[image]
 
 
-def resized(pixels: Tensor, side: int) -> Tensor:
-    """(n, height, width, channels) uint8 pictures at another size, bicubic and antialiased."""
-    planes = F.interpolate(pixels.permute(0, 3, 1, 2).float(), (side, side), mode="bicubic", antialias=True)
-    return planes.round_().clamp_(0, 255).byte().permute(0, 2, 3, 1).contiguous()
+def _mixed(weights: Tensor, drawn: Drawn) -> Tensor:
+    """What pictures weigh when they are mixed with their neighbours: (n,) weights of their classes, mixed alike."""
+    if drawn.mixing is None:
+        return weights
+    partner = torch.arange(len(weights)) ^ 1
+    partner = partner.clamp(max=len(weights) - 1)  # a last odd one stays as it is
+    return drawn.mixing.share * weights + (1 - drawn.mixing.share) * weights[partner]
+
+
+def contents_of(pictures: Pictures) -> str:
+    """What tells pictures from others of the same names: a digest of their labels and pixels, or of the cache that holds them."""
+    digest = hashlib.sha256(pictures.labels.tobytes())
+    pixels = pictures.pixels
+    if isinstance(pixels, Stored):
+        digest.update(pixels.contents.encode())
+    elif isinstance(pixels, np.ndarray):
+        for start in range(0, len(pixels), 4096):
+            digest.update(np.ascontiguousarray(pixels[start : start + 4096]).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _on_device(pixels: Pixels, device: torch.device) -> Tensor | None:

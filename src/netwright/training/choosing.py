@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -12,10 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from netwright.errors import FailedError
 from netwright.graph import Graph
 from netwright.graph.layers import Conv
 from netwright.training.batches import Batch, Batches, Task, Where
-from netwright.training.machine import Machine, layout_of
+from netwright.training.machine import Machine, lacks_memory, layout_of
 from netwright.training.processes import ALONE
 from netwright.training.rates import learning_rate
 from netwright.training.recipe import Recipe
@@ -66,6 +68,26 @@ def settled(machine: Machine, graph: Graph, device: torch.device) -> Machine:
 
 
 def choose(
+    model: nn.Module, graph: Graph, task: Task, recipe: Recipe, machine: Machine, device: torch.device, say: Callable[[str], None]
+) -> tuple[Machine, list[Choice]]:
+    """See `_chosen`; where memory does not suffice, it is measured in smaller parts of a batch, which are kept.
+
+    Raises FailedError where it does not suffice for two pictures.
+    """
+    while True:
+        try:
+            return _chosen(model, graph, task, recipe, machine, device, say)
+        except RuntimeError as error:
+            if not lacks_memory(error):
+                raise
+            smaller = math.ceil((machine.micro_batch or recipe.batch) / 2)
+            if smaller < 2:
+                raise FailedError("memory does not suffice for two pictures: take a smaller --image or network") from None
+        say(f"memory does not suffice for {2 * smaller} pictures: {smaller} are computed at a time")
+        machine = machine.replace(micro_batch=smaller)
+
+
+def _chosen(
     model: nn.Module, graph: Graph, task: Task, recipe: Recipe, machine: Machine, device: torch.device, say: Callable[[str], None]
 ) -> tuple[Machine, list[Choice]]:
     """The fastest machine for this training that "auto" leaves open, and what was measured; the model is left as it was.

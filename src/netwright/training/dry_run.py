@@ -20,7 +20,7 @@ from netwright.costing.states import state_copies
 from netwright.data import Listing, Pictures, Source, default_cache
 from netwright.data.memory import memory
 from netwright.errors import NetwrightError
-from netwright.graph import Design, own_image, trace
+from netwright.graph import Design, trace
 from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.runtime import build
@@ -35,7 +35,7 @@ from netwright.training.plan import Plan, open_for
 from netwright.training.rates import learning_rate
 from netwright.training.recipe import Recipe
 from netwright.training.teaching import teacher_of
-from netwright.training.train import Job, fitted, machine_of, regularized
+from netwright.training.train import Job, fitted, machine_of, planned, regularized
 from netwright.units import short_bytes, short_seconds
 
 LEAST, MOST = 3, 20  # steps that are measured
@@ -129,7 +129,7 @@ def dry_run(
     validation: float = 0.0,
     fold: tuple[int, int] | None = None,
     group: str | None = None,
-    cache: str | os.PathLike[str] | None = "auto",
+    cache: str | os.PathLike[str] | None = "default",
     progress: Progress | None = None,
 ) -> Estimate:
     """What `train` with these arguments will take, in this process alone; nothing is written.
@@ -141,11 +141,9 @@ def dry_run(
     recipe, progress = recipe or Recipe(), progress or Progress(quiet=True)
     opened = open_weights(design, weights) if weights is not None else None
     design = opened.design if opened is not None else design
-    default = opened.preprocessing.image if opened is not None else own_image(design)
-    plan = Plan.of(open_for(data, None, progress, group), image, seed, validation, default=default, fold=fold)
-    plan = replace(plan, weights=opened)
+    plan = planned(design, open_for(data, None, progress, group), opened, image, seed, validation=validation, fold=fold)
     design = fitted(design, plan, recipe)
-    folder = default_cache() if cache == "auto" else Path(cache) if cache is not None else None
+    folder = default_cache() if cache == "default" else Path(cache) if cache is not None else None
     job = Job(plan, recipe, machine or Machine(), folder, progress=progress)
     with configured(job.machine, job.device), progress.bar("measuring a few steps") as step, _own_chance(job):
         return _Measured(design, job, lambda done: step(done, MOST, "")).estimate()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 
@@ -49,11 +49,12 @@ class Graphs:
 
     def _captured(self, key: Key, batch: Batch) -> _Graph | None:
         """The graph of a step on batches of this shape; capturing computes nothing."""
-        held = Batch(*(tensor.clone() for tensor in _tensors(batch)))
+        x, targets, labels, share = (tensor.clone() for tensor in _tensors(batch))
+        held = Batch(x, targets, labels, share, batch.largest)
         graph = torch.cuda.CUDAGraph()
         try:
             torch.cuda.synchronize()
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # pictures are fetched by another
                 self.stepper.compute(held)
         except (NetwrightError, RuntimeError) as error:
             self.refused = True
@@ -66,4 +67,4 @@ class Graphs:
 
 
 def _tensors(batch: Batch) -> list[torch.Tensor]:
-    return [getattr(batch, field.name) for field in fields(batch)]
+    return [batch.x, batch.targets, batch.labels, batch.share]

@@ -16,11 +16,11 @@ from torch import nn
 
 from netwright.errors import DivergedError, FailedError, NetwrightError
 from netwright.graph import to_json
-from netwright.training.batches import Batch, Batches, Task, Where
+from netwright.training.batches import Batch, Batches, Task, Where, contents_of
 from netwright.training.checkpoints import Checkpoints, State, flattened, unflattened
 from netwright.training.evaluation import evaluate_model
 from netwright.training.graphs import Graphs
-from netwright.training.machine import Machine, layout_of
+from netwright.training.machine import Machine, lacks_memory, layout_of
 from netwright.training.moments import Epoch, Moment, Watch
 from netwright.training.processes import ALONE, Processes
 from netwright.training.rates import learning_rate
@@ -86,6 +86,7 @@ class Training:
         self.history: list[Epoch] = []
         self.saved = time.monotonic()
         self.pace = _Pace()
+        self.contents = contents_of(task.train) if session.checkpoints is not None else ""
         self.proven: set[Any] = set()  # sizes of batches that memory has sufficed for
 
     def run(self) -> list[Epoch]:
@@ -120,13 +121,14 @@ class Training:
     def _advance(self, advance: Callable[[Batch, float, int, int], None], batch: Batch, rate: float) -> None:
         """A step; where memory does not suffice it is done again in smaller parts, from the same state."""
         sizes = (batch.x.shape, self.stepper.micro_batch)
-        buffers = [] if sizes in self.proven else [(b, b.clone()) for b in (self.stepper.sums, *self.model.buffers())]
+        changed = [self.stepper.sums, *([] if sizes in self.proven else self.model.buffers())]
+        buffers = [(buffer, buffer.clone()) for buffer in changed]
         while True:
             try:
                 advance(batch, rate, self.step, self.session.seed)
                 break
             except RuntimeError as error:
-                if not _lacks_memory(error) or self.session.processes.world > 1:
+                if not lacks_memory(error) or self.session.processes.world > 1:
                     raise
                 problem = str(error).splitlines()[0]
             self._shrink(len(batch.x), problem)
@@ -204,7 +206,7 @@ class Training:
         due = time.monotonic() - self.saved >= self.session.every
         stopping, due = self._agreed(signals.came is not None, due)
         if self.session.checkpoints is not None and (stopping or due or self.step == self.total):
-            self._save(self.session.checkpoints)
+            self._try_to_save(self.session.checkpoints, needed=stopping or self.step == self.total)
         if stopping:
             raise KeyboardInterrupt
 
@@ -218,6 +220,18 @@ class Training:
         asked = torch.tensor([stopping, due and processes.first], dtype=torch.float32, device=self.session.device)
         stop, save = processes.total(asked).tolist()
         return stop > 0, save > 0
+
+    def _try_to_save(self, checkpoints: Checkpoints, needed: bool) -> None:
+        """A disk that is full for a while does not end a training: the checkpoint before stays, the next is tried in time."""
+        try:
+            self._save(checkpoints)
+        except DivergedError:
+            raise
+        except FailedError as error:
+            if needed:
+                raise
+            self.saved = time.monotonic()
+            self.session.say(f"{error}; the training goes on without this checkpoint")
 
     def _save(self, checkpoints: Checkpoints) -> None:
         parts = {"model": self.model.state_dict(), "optimizer": flattened(self.stepper.optimizer)}
@@ -237,15 +251,33 @@ class Training:
         """What a checkpoint must agree on with the training that goes on from it."""
         shapes = {name: list(value.shape) for name, value in self.model.state_dict().items()}
         network = hashlib.sha256(repr(sorted(shapes.items())).encode()).hexdigest()
-        given = {"network": network, "recipe": to_json(self.recipe, None), "pictures": len(self.task.train)}
+        given = {"network": network, "recipe": to_json(self.recipe, None), "pictures": self.contents}
         return given | {"seed": self.session.seed, "versions": {"netwright": VERSION, "torch": torch.__version__}}
 
     def restore(self) -> None:
-        """Go on from the newest sound checkpoint, where there is one."""
-        state = self.session.checkpoints.newest() if self.session.checkpoints is not None else None
-        if state is None:
-            self.session.processes.agree(self.model)
+        """Go on from the newest sound checkpoint, where there is one; the first process reads it and tells the others."""
+        processes, problem = self.session.processes, None
+        if processes.first:
+            try:
+                state = self.session.checkpoints.newest() if self.session.checkpoints is not None else None
+                stands = self._read(state) if state is not None else None
+            except NetwrightError as error:
+                problem, stands = error, None
+        told, failed = processes.told((stands, problem is not None) if processes.first else (None, False))
+        if failed:
+            raise problem or NetwrightError("the first process could not read the checkpoints")
+        processes.agree(self.model)
+        if told is None:
             return
+        self._share_state(processes)
+        self.stepper.scaler.load_state_dict(told["scaler"])
+        self.step, self.seconds = told["step"], told["seconds"]
+        self.history = [Epoch(**epoch) for epoch in told["history"]]
+        self.stepper.micro_batch = told["micro_batch"]
+        self.machine = self.machine.replace(micro_batch=told["micro_batch"])
+
+    def _read(self, state: State) -> dict[str, Any]:
+        """Take a checkpoint's tensors; returns the rest of it. Raises NetwrightError where it is of another training."""
         made, here = state.about, self._made_with()
         other = [name for name in ("network", "recipe", "pictures", "seed") if made.get(name) != here[name]]
         if other:
@@ -254,15 +286,24 @@ class Training:
             raise NetwrightError(f"{told}: choose another folder, or remove them")
         self.model.load_state_dict(state.part("model"))
         self.stepper.optimizer.load_state_dict(unflattened(state.part("optimizer"), self.stepper.optimizer))
-        self.stepper.scaler.load_state_dict(made["scaler"])
         for name, value in state.part("average").items():
             assert self.stepper.average is not None
             self.stepper.average.values[name].copy_(value)
-        self.stepper.sums.copy_(state.tensors["sums"] if self.session.processes.first else torch.zeros(3))
-        self.step, self.seconds = made["step"], made["seconds"]
-        self.history = [Epoch(**epoch) for epoch in made["history"]]
-        self.stepper.micro_batch = made["micro_batch"]
-        self.machine = self.machine.replace(micro_batch=made["micro_batch"])
+        self.stepper.sums.copy_(state.tensors["sums"])
+        return made
+
+    def _share_state(self, processes: Processes) -> None:
+        """Give the first one's optimizer and average to the others."""
+        if processes.world == 1:
+            return
+        kept = {name: value.cpu() for name, value in flattened(self.stepper.optimizer).items()}
+        kept = processes.told(kept)
+        averages = processes.told({n: v.cpu() for n, v in self.stepper.average.values.items()} if self.stepper.average else {})
+        if not processes.first:
+            self.stepper.optimizer.load_state_dict(unflattened(kept, self.stepper.optimizer))
+            for name, value in averages.items():
+                assert self.stepper.average is not None
+                self.stepper.average.values[name].copy_(value)
 
 
 class _Pace:
@@ -279,8 +320,3 @@ class _Pace:
             self.marks.popleft()
         since, before = self.marks[0]
         return (pictures - before) / (now - since) if now > since else 0.0
-
-
-def _lacks_memory(error: RuntimeError) -> bool:
-    """Whether torch ran out of memory; on a CPU it says so in words only."""
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error) or "can't allocate memory" in str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ class Machine(Value):
     compiled: Literal["auto", "yes", "no"] = "no"
     graph: Literal["auto", "yes", "no"] = "auto"
     micro_batch: Size = 0
-    workers: Size = 2
+    workers: Size = 0
     deterministic: bool = True
     shared_norms: bool = False
 
@@ -68,6 +69,20 @@ def device_of(machine: Machine, process: int = 0) -> torch.device:
         if device.index >= count:
             raise NetwrightError(f"there is no device {device}: this machine has {count} GPUs that torch can use")
     return device
+
+
+def used(device: torch.device) -> torch.device:
+    """The device, made the current one: graphs, generators and NCCL look there. Algorithms of cuBLAS become repeatable."""
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at its first call
+        torch.cuda.set_device(device)
+    return device
+
+
+def lacks_memory(error: RuntimeError) -> bool:
+    """Whether torch ran out of memory; on a CPU, and from cuDNN and cuBLAS, it says so in words only."""
+    words = ("not enough memory", "can't allocate memory", "STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
 @contextlib.contextmanager

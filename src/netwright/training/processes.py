@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -32,6 +33,11 @@ class Processes:
         pairs = (count + 1) // 2
         begin, end = (2 * (pairs * rank // self.world) for rank in (self.rank, self.rank + 1))
         return slice(min(begin, count), min(end, count))
+
+    def largest(self, count: int) -> int:
+        """How many pictures of a batch of `count` the process has that has most."""
+        parts = [replace(self, rank=rank).rows(count) for rank in range(self.world)]
+        return max(int(part.stop) - int(part.start) for part in parts)
 
     def wait(self) -> None:
         """Until all are here."""
@@ -60,6 +66,7 @@ class Processes:
 
 
 ALONE = Processes()
+WAIT = timedelta(hours=12)
 
 
 def local_device() -> int:
@@ -79,7 +86,11 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    # long: the others wait while the first one decodes all pictures, compiles, evaluates
+    if device.type == "cuda":
+        dist.init_process_group("nccl", timeout=WAIT, device_id=device)
+    else:
+        dist.init_process_group("gloo", timeout=WAIT)
     try:
         yield Processes(dist.get_rank(), dist.get_world_size())
     finally:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from netwright.errors import NetwrightError
 from netwright.optim import FirstOrder, layer_decay, named, no_decay, set_lr
 from netwright.training.batches import Batch, Where
 from netwright.training.chance import seed_of
@@ -16,7 +17,7 @@ from netwright.training.distilling import distilled
 from netwright.training.ema import Average
 from netwright.training.losses import per_picture
 from netwright.training.machine import Machine
-from netwright.training.recipe import Recipe
+from netwright.training.recipe import Optimizing, Recipe
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -34,23 +35,31 @@ def optimizer_of(model: nn.Module, recipe: Recipe, lr: float | Tensor | None = N
         if asked.layer_decay < 1
         else no_decay(model, asked.weight_decay)
     )
-    options: dict[str, Any] = dict(fixed)
-    if asked.momentum is not None or asked.beta2 is not None:
-        options |= _moments(kind, asked.momentum, asked.beta2)
-    if asked.eps is not None:
-        options["eps"] = asked.eps
+    if isinstance(lr, Tensor):
+        groups = [{**group, "lr": lr.new_tensor(group["lr"])} if "lr" in group else group for group in groups]
+    options: dict[str, Any] = dict(fixed) | _own_numbers(kind, asked)
     if asked.clip_norm and on_gpu:
         options["max_norm"] = asked.clip_norm
     return kind(groups, lr=peak if lr is None else lr, **options)  # type: ignore[call-arg]
 
 
-def _moments(kind: type[FirstOrder], momentum: float | None, beta2: float | None) -> dict[str, Any]:
-    """Momentum and second beta under the names that an optimizer has for them."""
+def _own_numbers(kind: type[FirstOrder], asked: Optimizing) -> dict[str, Any]:
+    """Momentum, second beta and eps under the names that an optimizer has for them; raises NetwrightError for one it has not."""
     known = kind([nn.Parameter(torch.zeros(1))]).defaults  # type: ignore[call-arg]
-    if "betas" in known:
-        first, second = known["betas"]
-        return {"betas": (first if momentum is None else momentum, second if beta2 is None else beta2)}
-    return {"momentum": momentum} if momentum is not None else {}
+    first, second = known.get("betas", (None, None))
+    lacking = {
+        "momentum": asked.momentum is not None and "momentum" not in known and first is None,
+        "beta2": asked.beta2 is not None and second is None,
+        "eps": asked.eps is not None and "eps" not in known,
+    }
+    for name, lacks in lacking.items():
+        if lacks:
+            raise NetwrightError(f"{asked.name} has no {name}: leave optimizer.{name} out")
+    made: dict[str, Any] = {} if asked.eps is None else {"eps": asked.eps}
+    if first is not None and (asked.momentum is not None or asked.beta2 is not None):
+        betas = (asked.momentum, asked.beta2)
+        return made | {"betas": tuple(own if given is None else given for own, given in zip((first, second), betas, strict=True))}
+    return made | ({"momentum": asked.momentum} if asked.momentum is not None else {})
 
 
 class Stepper:
@@ -81,7 +90,7 @@ class Stepper:
         called: Any = self.model
         if self.where.processes.world > 1:
             devices = [self.where.device] if self.where.device.type == "cuda" else None
-            called = DistributedDataParallel(self.model, device_ids=devices, broadcast_buffers=False)
+            called = DistributedDataParallel(self.model, device_ids=devices, forward_sync_buffers=False)
         return torch.compile(called) if machine.compiled == "yes" else called
 
     def __call__(self, batch: Batch, lr: float, number: int, seed: int) -> None:
@@ -131,9 +140,12 @@ class Stepper:
         wrapped = isinstance(self.called, DistributedDataParallel)
         return self.called.no_sync() if wrapped else contextlib.nullcontext()
 
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.where.device.type, self.type, enabled=self.type != torch.float32)
+
     def _gradients(self, part: Batch) -> None:
         world = self.where.processes.world
-        with torch.autocast(self.where.device.type, self.type, enabled=self.type != torch.float32):
+        with self._autocast():
             made = self.called(part.x)
         logits, *auxiliary = made if isinstance(made, tuple) else (made,)
         losses = self._losses(logits.float(), [other.float() for other in auxiliary], part)
@@ -142,7 +154,8 @@ class Stepper:
         self.scaler.scale(loss * world).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             hits = (logits.argmax(1) == part.labels).sum()
-            self.sums += torch.stack([losses.detach().double().sum(), hits.double(), hits.new_tensor(len(part.x)).double()])
+            seen = torch.full_like(self.sums[2], len(part.x))  # made on the device: a graph cannot take it from the host
+            self.sums += torch.stack([losses.detach().double().sum(), hits.double(), seen])
 
     def _losses(self, logits: Tensor, auxiliary: list[Tensor], part: Batch) -> Tensor:
         loss, teacher = self.recipe.loss, self.recipe.teacher
@@ -151,6 +164,6 @@ class Stepper:
             losses = losses + loss.auxiliary * per_picture(other, part.targets, loss)
         if self.teacher is None:
             return losses
-        with torch.no_grad():
+        with torch.no_grad(), self._autocast():
             said = self.teacher(part.x).float()
         return (1 - teacher.weight) * losses + teacher.weight * distilled(logits, said, teacher)

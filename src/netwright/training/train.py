@@ -14,24 +14,24 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from netwright.data import Listing, Pictures, store
+from netwright.data import BadPictureError, Listing, Pictures, Source, store
 from netwright.data.cache import default_cache
 from netwright.errors import NetwrightError
 from netwright.files import Output, kept_or_temporary, read_json, write_json
-from netwright.graph import Design, own_image, to_json, trace
+from netwright.graph import DEFAULT_IMAGE, Design, own_image, to_json, trace
 from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.report.pages import run_page
 from netwright.runtime import build
 from netwright.runtime.fitting import WeightsNote
-from netwright.runtime.weights import open_weights, remember
+from netwright.runtime.weights import Weights, open_weights, remember
 from netwright.training.batches import Task
 from netwright.training.checkpoints import Checkpoints
 from netwright.training.choosing import choose
 from netwright.training.evaluation import evaluate_model
 from netwright.training.logs import Log, all_of, on_bar
 from netwright.training.loop import SECONDS, Session, Training
-from netwright.training.machine import Machine, configured, device_of
+from netwright.training.machine import Machine, configured, device_of, used
 from netwright.training.moments import Epoch, Watch
 from netwright.training.plan import Plan, open_for
 from netwright.training.processes import ALONE, Processes, joined, local_device, share_norms
@@ -64,9 +64,20 @@ class Job:
 
     def pictures(self, listing: Listing, shown: Preprocessing, skip_bad: bool) -> Pictures:
         """Decoded pictures, from the cache where they are there; those that cannot be read are said, or an error."""
+        progress = self.progress
+        try:
+            made = self._stored(listing, shown, skip_bad)
+        except BadPictureError as error:
+            raise BadPictureError(f"{error}; --skip-bad leaves such pictures out of the evaluation") from None
+        if made.bad:
+            first = "; ".join(f"{bad.name}: {bad.reason}" for bad in made.bad[:3]) + ("; ..." if len(made.bad) > 3 else "")
+            progress.say(f"{len(made.bad):,} of {len(listing):,} pictures cannot be read and are left out: {first}")
+        return made
+
+    def _stored(self, listing: Listing, shown: Preprocessing, skip_bad: bool) -> Pictures:
         source, progress = self.plan.source, self.progress
         with progress.bar(f"reading {len(listing):,} pictures") as step:
-            made = store(
+            return store(
                 source,
                 listing,
                 shown,
@@ -75,10 +86,6 @@ class Job:
                 workers=self.machine.workers or None,
                 step=lambda done, total: step(done, total, ""),
             )
-        if made.bad:
-            first = "; ".join(f"{bad.name}: {bad.reason}" for bad in made.bad[:3]) + ("; ..." if len(made.bad) > 3 else "")
-            progress.say(f"{len(made.bad):,} of {len(listing):,} pictures cannot be read and are left out: {first}")
-        return made
 
 
 def train(
@@ -119,15 +126,15 @@ def train(
     >>> run = nw.train(nw.network("resnet20_cifar"), "photos/", recipe=nw.Recipe(epochs=30), out="run")   # doctest: +SKIP
     """
     recipe, machine = recipe or Recipe(), machine or Machine()
-    with joined(device_of(machine, local_device())) as processes:
+    with joined(used(device_of(machine, local_device()))) as processes:
         progress = (progress or Progress()) if processes.first else Progress(quiet=True)
         if processes.world > 1 and out is None:
             raise NetwrightError("several processes train one network: say with out= (-o) where it is to be written")
         opened = open_weights(design, weights) if weights is not None else None
         design = opened.design if opened is not None else design
-        default = opened.preprocessing.image if opened is not None else own_image(design)
         source = open_for(data, out, progress, group)
-        plan = replace(Plan.of(source, image, seed, validation, default=default, fold=fold), weights=opened, group=group)
+        plan = planned(design, source, opened, image, seed, validation=validation, fold=fold)
+        plan = replace(plan, group=group)
         folder_of_cache = default_cache() if cache == "default" else Path(cache) if cache is not None else None
         job = Job(plan, recipe, machine, folder_of_cache, skip_bad, tensorboard, checkpoint_every, watch, progress, processes)
         design = fitted(design, plan, recipe)
@@ -135,6 +142,26 @@ def train(
             _train(Output(folder), design, job, strict)
             run = load(folder)
     return run if out is not None else replace(run, folder=None)
+
+
+def planned(
+    design: Design,
+    source: Source,
+    weights: Weights | None,
+    image: int | None,
+    seed: int,
+    *,
+    validation: float = 0.0,
+    fold: tuple[int, int] | None = None,
+) -> Plan:
+    """The parts of the data, and the image size: as asked for, else of the weights, else the pictures' own, else the network's.
+
+    The pictures' own is taken where all have one, and up to the network's own or 224 px: a camera's have thousands.
+    """
+    own = weights.preprocessing.image if weights is not None else own_image(design)
+    most = max(own, DEFAULT_IMAGE)
+    default = own if weights is not None or source.image is None else min(source.image, most)
+    return replace(Plan.of(source, image or default, seed, validation, fold=fold), weights=weights)
 
 
 def fitted(design: Design, plan: Plan, recipe: Recipe) -> Design:

@@ -130,7 +130,7 @@ def _blended(pixels: Tensor, duller: Callable[[Tensor], Tensor], amounts: Tensor
 
 def _planes(pixels: Tensor) -> Tensor:
     """(n, height, width, channels) uint8 -> (n, channels, height, width) float32, in this order in memory."""
-    return pixels.float().permute(0, 3, 1, 2).contiguous()
+    return pixels.permute(0, 3, 1, 2).contiguous().float()
 
 
 def _pixels(planes: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from netwright.training.augment.draws import Drawn, Mixing
 from netwright.training.augment.operations import operate
-from netwright.training.augment.windows import cut, flipped
+from netwright.training.augment.windows import cut
 
 CHUNK = 1 << 20  # bytes of stored pictures that a CPU works on at once: what stays in its cache
 
@@ -45,7 +45,7 @@ def prepared(pixels: Tensor, labels: Tensor, drawn: Drawn, look: Look, out: Tens
     size = max(1, CHUNK // (side * side * channels)) if pixels.device.type == "cpu" else max(n, 1)
     for start in range(0, n, size):
         part = slice(start, start + size)
-        shown = flipped(cut(pixels[part], drawn.boxes[part], look.image), drawn.flips[part])
+        shown = cut(pixels[part], drawn.boxes[part], drawn.flips[part], look.image)
         for kinds, amounts in zip(drawn.operations[part].unbind(1), drawn.amounts[part].unbind(1), strict=True):
             shown = operate(shown, kinds, amounts, 255 * mean * drawn.smooth, drawn.smooth)
         lines = shown.view(-1, look.image, look.image * channels).float()

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def cut(pixels: Tensor, boxes: Tensor, image: int) -> Tensor:
-    """(n, side, side, channels) uint8 -> (n, image, image, channels) uint8; `boxes` (n, 4) as in `Drawn`, on the CPU.
+def cut(pixels: Tensor, boxes: Tensor, flips: Tensor, image: int) -> Tensor:
+    """(n, side, side, channels) uint8 -> (n, image, image, channels) uint8; `boxes` and `flips` as in `Drawn`, on the CPU.
 
     Boxes may reach over the edge, where zeros are. Those of another size than `image` are resized as Pillow's antialiased
     bilinear does it: equal to it up to 1 of 255 (on a CPU torch's uint8 kernel, elsewhere one matrix product per axis).
@@ -19,8 +19,10 @@ def cut(pixels: Tensor, boxes: Tensor, image: int) -> Tensor:
         pixels = F.pad(pixels, (0, 0, over, over, over, over))
         boxes = boxes + torch.tensor([over, over, 0, 0])
     if bool((boxes[:, 2:] == image).all()):
-        return _exact(pixels, boxes[:, 0], boxes[:, 1], image)
-    return _resized_each(pixels, boxes, image) if pixels.device.type == "cpu" else resized_at_once(pixels, boxes, image)
+        return flipped(_exact(pixels, boxes[:, 0], boxes[:, 1], image), flips)
+    if pixels.device.type == "cpu":
+        return _resized_each(pixels, boxes, flips, image)
+    return flipped(resized_at_once(pixels, boxes, image), flips)
 
 
 def _exact(pixels: Tensor, top: Tensor, left: Tensor, image: int) -> Tensor:
@@ -36,13 +38,14 @@ def _exact(pixels: Tensor, top: Tensor, left: Tensor, image: int) -> Tensor:
     return runs.index_select(0, places).view(n, image, image, channels)
 
 
-def _resized_each(pixels: Tensor, boxes: Tensor, image: int) -> Tensor:
+def _resized_each(pixels: Tensor, boxes: Tensor, flips: Tensor, image: int) -> Tensor:
     """One after the other, which is faster on a CPU than any way to do all at once: each stays in its cache."""
     made = pixels.new_empty(len(pixels), image, image, pixels.shape[3])
-    for picture, (top, left, height, width), out in zip(pixels, boxes.tolist(), made, strict=True):
+    for picture, (top, left, height, width), flip, out in zip(pixels, boxes.tolist(), flips.tolist(), made, strict=True):
         # in this order: torch then knows that channels are last, and is three times as fast
         window = picture[top : top + height, left : left + width].contiguous()[None].permute(0, 3, 1, 2)
-        out.copy_(F.interpolate(window, (image, image), mode="bilinear", antialias=True)[0].permute(1, 2, 0))
+        window = F.interpolate(window, (image, image), mode="bilinear", antialias=True)
+        out.copy_((window.flip(3) if flip else window)[0].permute(1, 2, 0))
     return made
 
 
