@@ -10,7 +10,7 @@ import torch
 
 import netwright as nw
 from netwright.data import Pictures, open_source
-from netwright.errors import DesignError, FailedError, NetwrightError
+from netwright.errors import FailedError, NetwrightError
 from netwright.progress import Progress
 from netwright.training import Machine, Moment, Recipe, Session, choosing, fit
 from netwright.training.batches import Batch, Batches, Task, Where
@@ -19,6 +19,7 @@ from netwright.training.choosing import choose
 from netwright.training.processes import Processes
 from netwright.training.recipe import Augmentation, Loss, Optimizing, Resizing, Teacher
 from netwright.training.step import optimizer_of
+from netwright.training.teaching import teacher_of
 from netwright.training.train import planned
 from tests.conftest import make_photos
 from tests.training import NET, digits_task, same_weights
@@ -79,8 +80,8 @@ def test_settings_that_an_optimizer_has_not_are_told() -> None:
     own = optimizer_of(model, ONE.replace(optimizer=Optimizing("adamw", beta2=0.99, eps=1e-6)))
     assert own.defaults["betas"] == (0.9, 0.99)
     assert own.defaults["eps"] == 1e-6
-    with pytest.raises(DesignError, match="expected run as well"):
-        Teacher(weights="x.safetensors")
+    with pytest.raises(NetwrightError, match=r"say with teacher\.run"):
+        teacher_of(Teacher(weights="x.safetensors"), open_source("digits"), digits_task(20), CPU)
 
 
 def test_a_rate_on_the_device_is_that_of_every_group() -> None:

@@ -97,6 +97,8 @@ class Training:
             advance = Graphs(self.stepper, self.session.say) if self.stepper.graphed else self.stepper
             while self.step < self.total:
                 self._epoch(advance, signals)
+        if signals.came is not None:  # after the last step: what follows would take no notice
+            raise KeyboardInterrupt
         if self.stepper.average is not None:
             self.stepper.average.copy_to(self.model)
         return self.history

@@ -146,10 +146,6 @@ class Teacher(Value):
     weight: Fraction = 0.5
     temperature: Positive = 1.0
 
-    def check(self) -> None:
-        if self.weights and not self.run:
-            raise DesignError(f"Teacher: weights is {self.weights!r}, expected run as well: the network that they are of")
-
 
 class Recipe(Value):
     """All that decides what is learned, beside network, pictures and seed; equal recipes give equal weights.

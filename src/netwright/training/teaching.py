@@ -49,6 +49,8 @@ def teacher_of(teacher: Teacher, source: Source, task: Task, device: torch.devic
     Raises NetwrightError for a run that cannot be loaded, for other channels, and for classes that it does not know.
     """
     if not teacher.run:
+        if teacher.weights:
+            raise NetwrightError(f"teacher.weights is {teacher.weights!r}: say with teacher.run of which network they are")
         return None
     run = load_network(network(teacher.run), teacher.weights) if teacher.weights else load(Path(teacher.run))
     if run.channels != source.channels:
