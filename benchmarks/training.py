@@ -92,12 +92,7 @@ def peer(options: argparse.Namespace, plan: Plan, recipe: Recipe, seed: int) -> 
         persistent_workers=options.workers > 0,
         pin_memory=on_gpu,
     )
-    decay = recipe.optimizer.weight_decay
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
+    optimizer = _peers_optimizer(model, recipe)
     criterion = torch.nn.CrossEntropyLoss(label_smoothing=recipe.loss.label_smoothing)
     setup, seconds, seen = time.perf_counter() - begun, 0.0, 0
     for epoch in range(recipe.epochs):
@@ -118,6 +113,14 @@ def peer(options: argparse.Namespace, plan: Plan, recipe: Recipe, seed: int) -> 
             torch.cuda.synchronize()
         seconds += time.perf_counter() - begun
     return Told(seen / seconds, setup, _peers_accuracy(model, plan, device))
+
+
+def _peers_optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": recipe.optimizer.weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)  # the rate is set before each step
 
 
 def _peers_accuracy(model: torch.nn.Module, plan: Plan, device: torch.device) -> float:

@@ -27,6 +27,7 @@ from netwright.progress import Progress
 from netwright.spaces import regnet_for, sample
 from netwright.spaces.sampling import candidates, smallest
 from netwright.studies.designing import Effort
+from netwright.training import run
 from tests.conftest import make_photos
 
 TINY = Effort(trials=3, trial_epochs=1, epochs=2)
@@ -112,7 +113,6 @@ def test_the_held_out_pictures_serve_for_nothing_before_the_end(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from netwright.data import Source
-    from netwright.training import train
 
     reads: list[tuple[str, ...]] = []
     sides: list[int] = []
@@ -126,7 +126,7 @@ def test_the_held_out_pictures_serve_for_nothing_before_the_end(
         return read
 
     monkeypatch.setattr(Source, "read", recording(Source.read))
-    monkeypatch.setattr(train, "store", recording(train.store))
+    monkeypatch.setattr(run, "store", recording(run.store))
     nw.design(photos, macs="1M", image=24, out=tmp_path / "run", effort=TINY, progress=QUIET)
     check, *before, last = reads
     held_out = set(open_source(photos).split(0, 0.2).test.names)

@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from netwright.data.cache import default_cache
 from netwright.files import Output, kept_or_temporary
 from netwright.graph import Count, Design, Value, to_json
 from netwright.inference.export import export_onnx
@@ -99,7 +98,7 @@ def _design(job: _Design) -> None:
 def _search(job: _Design, designs: tuple[Design, ...]) -> list[Candidate]:
     plan, validation, recipe = job.plan, job.plan.data.validation, Recipe(epochs=job.effort.trial_epochs)
     assert validation is not None
-    training = Job(plan, recipe, cache=default_cache(), progress=job.progress)
+    training = Job(plan, recipe, cache="default", progress=job.progress)
     pictures = training.pictures(plan.data.train, plan.stored(recipe.augment), skip_bad=True)
     plan.check_classes(pictures)
     compared = training.pictures(validation, plan.shown, skip_bad=False)
@@ -112,7 +111,7 @@ def _finish(job: _Design, tried: list[Candidate], draws: int) -> None:
     plan, output, winner = job.plan, job.output, best(tried)
     recipe = Recipe(epochs=job.effort.epochs)
     together = plan.whole_training()
-    final = Job(plan, recipe, cache=default_cache(), progress=job.progress)
+    final = Job(plan, recipe, cache="default", progress=job.progress)
     pictures = final.pictures(together, plan.stored(recipe.augment), skip_bad=True)
     task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, len(plan.source.classes))
     job.progress.say(f"training candidate {winner.number} on all {len(pictures):,} training pictures")

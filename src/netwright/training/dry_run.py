@@ -9,7 +9,6 @@ import statistics
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import torch
 
 from netwright.costing.memory import Precision, memory_of
 from netwright.costing.states import state_copies
-from netwright.data import Listing, Pictures, Source, default_cache
+from netwright.data import Listing, Pictures, Source
 from netwright.data.memory import memory
 from netwright.errors import NetwrightError
 from netwright.graph import Design, trace
@@ -30,12 +29,12 @@ from netwright.training.checkpoints import KEPT
 from netwright.training.evaluation import evaluate_model
 from netwright.training.graphs import Graphs
 from netwright.training.loop import Session, Training
-from netwright.training.machine import Machine, configured
+from netwright.training.machine import Machine, configured, lacks_memory
 from netwright.training.plan import Plan, open_for
 from netwright.training.rates import learning_rate
 from netwright.training.recipe import Recipe
 from netwright.training.teaching import teacher_of
-from netwright.training.train import Job, fitted, machine_of, planned, regularized
+from netwright.training.train import Job, cache_of, fitted, machine_of, planned, regularized
 from netwright.units import short_bytes, short_seconds
 
 LEAST, MOST = 3, 20  # steps that are measured
@@ -143,8 +142,7 @@ def dry_run(
     design = opened.design if opened is not None else design
     plan = planned(design, open_for(data, None, progress, group), opened, image, seed, validation=validation, fold=fold)
     design = fitted(design, plan, recipe)
-    folder = default_cache() if cache == "default" else Path(cache) if cache is not None else None
-    job = Job(plan, recipe, machine or Machine(), folder, progress=progress)
+    job = Job(plan, recipe, machine or Machine(), cache_of(cache), progress=progress)
     with configured(job.machine, job.device), progress.bar("measuring a few steps") as step, _own_chance(job):
         return _Measured(design, job, lambda done: step(done, MOST, "")).estimate()
 
@@ -220,7 +218,7 @@ class _Measured:
         try:
             return self._timed(made)
         except RuntimeError as error:
-            if "memory" not in str(error):
+            if not lacks_memory(error):
                 raise
             return replace(made, note=told)
 

@@ -71,11 +71,10 @@ def fit(model: nn.Module, task: Task, recipe: Recipe, session: Session | None = 
 
 
 class Training:
-    """A training and where it stands: `step` steps done, `history` of the epochs done, `machine` as it was needed."""
+    """A training and where it stands: `step` steps done, `history` of the epochs done."""
 
     def __init__(self, model: nn.Module, task: Task, recipe: Recipe, session: Session) -> None:
         self.model, self.task, self.recipe, self.session = model, task, recipe, session
-        self.machine = session.machine
         where = Where(session.device, layout_of(session.machine), session.processes)
         model.to(device=session.device, memory_format=where.layout)  # type: ignore[call-overload]
         self.batches = Batches(task, recipe, session.seed, where)
@@ -88,6 +87,11 @@ class Training:
         self.pace = _Pace()
         self.contents = contents_of(task.train) if session.checkpoints is not None else ""
         self.proven: set[Any] = set()  # sizes of batches that memory has sufficed for
+
+    @property
+    def machine(self) -> Machine:
+        """The session's, with the parts of a batch that memory sufficed for."""
+        return self.session.machine.replace(micro_batch=self.stepper.micro_batch)
 
     def run(self) -> list[Epoch]:
         """From where it stands to the end."""
@@ -148,7 +152,6 @@ class Training:
         if self.session.device.type == "cuda":
             torch.cuda.empty_cache()
         self.stepper.micro_batch = smaller
-        self.machine = self.machine.replace(micro_batch=smaller)
         self.session.say(
             f"memory does not suffice for {at_a_time} pictures: {smaller} are computed at a time from now on, their "
             "gradients added up (norms take the statistics of fewer pictures)"
@@ -276,7 +279,6 @@ class Training:
         self.step, self.seconds = told["step"], told["seconds"]
         self.history = [Epoch(**epoch) for epoch in told["history"]]
         self.stepper.micro_batch = told["micro_batch"]
-        self.machine = self.machine.replace(micro_batch=told["micro_batch"])
 
     def _read(self, state: State) -> dict[str, Any]:
         """Take a checkpoint's tensors; returns the rest of it. Raises NetwrightError where it is of another training."""

@@ -210,7 +210,12 @@ def read_with_bar(
     *,
     skip_bad: bool = False,
     cache: Cache = "default",
+    workers: int | None = None,
 ) -> Pictures:
     """Decode pictures under a progress bar (see `store`)."""
+
+    def told(done: int, total: int) -> None:
+        step(done, total, "")
+
     with progress.bar(f"reading {len(listing):,} pictures") as step:
-        return store(source, listing, shown, cache=cache, skip_bad=skip_bad, step=lambda done, total: step(done, total, ""))
+        return store(source, listing, shown, cache=cache, skip_bad=skip_bad, workers=workers, step=told)

@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from netwright.data import BadPictureError, Listing, Pictures, Source, store
-from netwright.data.cache import default_cache
+from netwright.data import BadPictureError, Listing, Pictures, Source
 from netwright.errors import NetwrightError
 from netwright.files import Output, kept_or_temporary, read_json, write_json
 from netwright.graph import DEFAULT_IMAGE, Design, own_image, to_json, trace
@@ -28,17 +27,17 @@ from netwright.runtime.weights import Weights, open_weights, remember
 from netwright.training.batches import Task
 from netwright.training.checkpoints import Checkpoints
 from netwright.training.choosing import choose
-from netwright.training.evaluation import evaluate_model
+from netwright.training.evaluation import Cache, evaluate_model
 from netwright.training.logs import Log, all_of, on_bar
 from netwright.training.loop import SECONDS, Session, Training
 from netwright.training.machine import Machine, configured, device_of, used
-from netwright.training.moments import Epoch, Watch
+from netwright.training.moments import Watch
 from netwright.training.plan import Plan, open_for
 from netwright.training.processes import ALONE, Processes, joined, local_device, share_norms
 from netwright.training.recipe import Recipe
 from netwright.training.regularizing import drop_paths, freeze, recompute, with_dropout
 from netwright.training.results import summary, worst_pictures, write_run
-from netwright.training.run import Run, load
+from netwright.training.run import Run, load, read_with_bar
 from netwright.training.teaching import teacher_of
 
 
@@ -49,7 +48,7 @@ class Job:
     plan: Plan
     recipe: Recipe
     machine: Machine = field(default_factory=Machine)
-    cache: Path | None = None
+    cache: Cache = None
     skip_bad: bool = False
     tensorboard: bool = False
     every: float = SECONDS
@@ -64,28 +63,15 @@ class Job:
 
     def pictures(self, listing: Listing, shown: Preprocessing, skip_bad: bool) -> Pictures:
         """Decoded pictures, from the cache where they are there; those that cannot be read are said, or an error."""
-        progress = self.progress
+        source, progress, workers = self.plan.source, self.progress, self.machine.workers or None
         try:
-            made = self._stored(listing, shown, skip_bad)
+            made = read_with_bar(source, listing, shown, progress, skip_bad=skip_bad, cache=self.cache, workers=workers)
         except BadPictureError as error:
             raise BadPictureError(f"{error}; --skip-bad leaves such pictures out of the evaluation") from None
         if made.bad:
             first = "; ".join(f"{bad.name}: {bad.reason}" for bad in made.bad[:3]) + ("; ..." if len(made.bad) > 3 else "")
             progress.say(f"{len(made.bad):,} of {len(listing):,} pictures cannot be read and are left out: {first}")
         return made
-
-    def _stored(self, listing: Listing, shown: Preprocessing, skip_bad: bool) -> Pictures:
-        source, progress = self.plan.source, self.progress
-        with progress.bar(f"reading {len(listing):,} pictures") as step:
-            return store(
-                source,
-                listing,
-                shown,
-                cache=self.cache,
-                skip_bad=skip_bad,
-                workers=self.machine.workers or None,
-                step=lambda done, total: step(done, total, ""),
-            )
 
 
 def train(
@@ -135,13 +121,17 @@ def train(
         source = open_for(data, out, progress, group)
         plan = planned(design, source, opened, image, seed, validation=validation, fold=fold)
         plan = replace(plan, group=group)
-        folder_of_cache = default_cache() if cache == "default" else Path(cache) if cache is not None else None
-        job = Job(plan, recipe, machine, folder_of_cache, skip_bad, tensorboard, checkpoint_every, watch, progress, processes)
+        job = Job(plan, recipe, machine, cache_of(cache), skip_bad, tensorboard, checkpoint_every, watch, progress, processes)
         design = fitted(design, plan, recipe)
         with kept_or_temporary(out) as folder:
             _train(Output(folder), design, job, strict)
             run = load(folder)
     return run if out is not None else replace(run, folder=None)
+
+
+def cache_of(given: str | os.PathLike[str] | None) -> Cache:
+    """Where decoded pictures are kept: "default", a folder, or nowhere (None)."""
+    return "default" if given == "default" else Path(given) if given is not None else None
 
 
 def planned(
@@ -289,6 +279,3 @@ def _finished(model: nn.Module, design: Design, task: Task, plan: Plan) -> tuple
     shown = plan.shown.replace(mean=normalize.mean, std=normalize.std)
     remember(plain, design, source.channels, shown, source.classes)
     return design, plain, source.classes, source.channels, shown, plan.trained_on
-
-
-__all__ = ["Epoch", "Job", "fitted", "train", "trained"]
