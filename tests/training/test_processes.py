@@ -119,7 +119,7 @@ def test_shared_norm_of_one_process_is_torchs() -> None:
 
 
 RESTARTED = """
-import os, sys
+import os, sys, time
 import netwright as nw
 from netwright.training import Machine, Recipe
 from tests.training import NET
@@ -128,6 +128,8 @@ def watch(moment):
     if moment.done == 30 and os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0" and "broken" in sys.argv[1]:
         os.kill(os.getpid(), 9)
 
+if (os.environ["TORCHELASTIC_RESTART_COUNT"], os.environ["RANK"]) == ("1", "0"):
+    time.sleep(5)  # (the others must not meet the addresses of the first start)
 machine = Machine(shared_norms=True)
 nw.train(NET, "digits", out=sys.argv[1], recipe=Recipe(epochs=2), machine=machine, checkpoint_every=0.0, watch=watch)
 """

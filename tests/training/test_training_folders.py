@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 import netwright as nw
+from netwright.cli import main
 from netwright.errors import NetwrightError
+from netwright.graph import Count, FeatureMap, Size
 from netwright.progress import Progress
+from netwright.runtime.fitting import WeightsNote
 from netwright.training import Recipe
 from netwright.training.recipe import Averaging, Regularization
 from netwright.training.recipe_files import read_recipe
@@ -94,3 +97,30 @@ def test_weights_bring_how_pictures_are_shown(photos: Path, tmp_path: Path) -> N
     run = nw.train(NET, photos, weights=tmp_path / "start.safetensors", recipe=ONE, out=tmp_path / "run", progress=QUIET)
     assert run.preprocessing == shown
     assert nw.load(tmp_path / "run").preprocessing == shown
+
+
+class Own(nw.Design):
+    """What a user writes: its classifier is one only by its place at the end."""
+
+    width: Count = 8
+    classes: Size = 7
+
+    def __call__(self, x: FeatureMap) -> FeatureMap:
+        return x.conv("a", self.width, 3, 2).norm("b").relu("c").global_pool("pool").linear("fc", self.classes)
+
+
+def test_a_users_own_design_is_trained_loaded_and_trained_further(photos: Path, tmp_path: Path) -> None:
+    """On grey pictures, from their run on colour ones of other classes."""
+    run = nw.train(Own(), "digits", recipe=ONE, out=tmp_path / "grey", progress=QUIET)
+    again = nw.load(tmp_path / "grey")
+    assert (again.channels, again.design, len(again.classes)) == (1, Own(classes=10), 10)
+    assert nw.evaluate(again, "digits").accuracy == run.result["accuracy"]["top1"]
+    with pytest.warns(WeightsNote, match="the classifier fc is for 10 classes, not 3: it starts afresh"):
+        colour = nw.train(Own(), photos, image=32, recipe=ONE, weights=tmp_path / "grey", progress=QUIET)
+    assert (colour.channels, len(colour.classes)) == (3, 3)
+
+
+def test_the_example_trains_from_its_file(tmp_path: Path) -> None:
+    words = ["train", "examples/small_pictures.py:net", "digits", "--epochs", "1", "-o", str(tmp_path / "run")]
+    assert main(words) == 0
+    assert nw.load(tmp_path / "run").channels == 1

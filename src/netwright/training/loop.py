@@ -84,7 +84,7 @@ class Training:
         self.step, self.seconds = 0, 0.0
         self.history: list[Epoch] = []
         self.saved = time.monotonic()
-        self.pace = _Pace()
+        self.pace = _Pace(0)
         self.contents = contents_of(task.train) if session.checkpoints is not None else ""
         self.proven: set[Any] = set()  # sizes of batches that memory has sufficed for
 
@@ -111,6 +111,7 @@ class Training:
         """The rest of an epoch."""
         number, start = divmod(self.step, self.steps)
         begun = time.perf_counter() - self.seconds
+        self.pace = _Pace(self.step * self.recipe.batch)
         self.model.train()
         for batch in self.batches.of(number, start):
             # of its middle: no step has rate 0
@@ -184,13 +185,13 @@ class Training:
         loss, hits, seen = self.session.processes.total(self.stepper.sums.clone()).tolist()
         if not math.isfinite(loss):
             raise self._diverged(loss)
+        pace = self.pace.at(self.step * self.recipe.batch)
         measured = self._measured()
         self.seconds = 0.0
         ended = Epoch(number + 1, loss / seen, hits / seen, measured, time.perf_counter() - begun, rate)
         self.history.append(ended)
         self.stepper.sums.zero_()
         if self.session.watch is not None:
-            pace = self.pace.at(self.step * self.recipe.batch)
             self.session.watch(Moment(self.step, self.total, number + 1, ended.loss, rate, pace, ended))
 
     def _measured(self) -> float | None:
@@ -311,10 +312,10 @@ class Training:
 
 
 class _Pace:
-    """Pictures per second over the last seconds."""
+    """Pictures per second over the last seconds of an epoch that begins when so many have been seen."""
 
-    def __init__(self) -> None:
-        self.marks: deque[tuple[float, int]] = deque()
+    def __init__(self, pictures: int) -> None:
+        self.marks = deque([(time.perf_counter(), pictures)])
 
     def at(self, pictures: int) -> float:
         """When so many pictures have been seen in all."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -86,15 +88,38 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
-    # long: the others wait while the first one decodes all pictures, compiles, evaluates
+    store, rank, world = next(dist.rendezvous("env://", timeout=WAIT))
+    store = _unused(store, rank, world)
+    # WAIT is long: the others wait while the first one decodes all pictures, compiles, evaluates
     if device.type == "cuda":
-        dist.init_process_group("nccl", timeout=WAIT, device_id=device)
+        dist.init_process_group("nccl", store=store, rank=rank, world_size=world, timeout=WAIT, device_id=device)
     else:
-        dist.init_process_group("gloo", timeout=WAIT)
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=world, timeout=WAIT)
     try:
         yield Processes(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
+
+
+def _unused(store: dist.Store, rank: int, world: int) -> dist.Store:
+    """The part of a store that only the processes of this start use.
+
+    torchrun keeps one store over its restarts, so the addresses of processes that are gone are still in it: whoever reads
+    before they are written again connects to nobody. The first process therefore makes a name and answers each of the
+    others under a key that nobody used before, until all have said that they know it.
+    """
+    own = uuid.uuid4().hex
+    if rank > 0:
+        store.set(f"netwright/asks/{rank}", own)
+        name = store.get(f"netwright/answer/{own}").decode()
+        store.set(f"netwright/{name}/{rank}", "here")
+        return dist.PrefixStore(name, store)
+    for other in range(1, world):
+        while not store.check([f"netwright/{own}/{other}"]):
+            if store.check([f"netwright/asks/{other}"]):
+                store.set(f"netwright/answer/{store.get(f'netwright/asks/{other}').decode()}", own)
+            time.sleep(0.02)
+    return dist.PrefixStore(own, store)
 
 
 # ---------------------------------------------------------------- batch statistics of all processes
