@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +16,14 @@ from netwright.data import Pictures
 from netwright.data.listings import Pixels
 from netwright.data.pictures import Array
 from netwright.data.stored import Stored
+from netwright.training.ahead import ahead, held
 from netwright.training.augment import Drawn, Look, draw, prepared
 from netwright.training.chance import generator
 from netwright.training.losses import weights
 from netwright.training.processes import ALONE, Processes
 from netwright.training.recipe import Recipe
 
-AHEAD = 2  # batches that wait for the device
+THREADS = 4  # at most, that make batches on a CPU
 PART = 0.25  # of a GPU's free memory that the training pictures may take there
 
 
@@ -116,7 +116,7 @@ class Batches:
         repeats = recipe.augment.repeats  # of a picture in its batch: an epoch keeps its number of steps, and shows fewer
         self.different = len(task.train) if repeats == 1 else min(len(task.train), self.steps * (recipe.batch // repeats))
         self.weights = weights(torch.from_numpy(task.train.labels), task.classes, recipe.loss)
-        self._resident = _on_device(task.train.pixels, where.device)
+        self._resident, self._reading = _on_device(task.train.pixels, where.device), threading.Lock()
 
     def image_at(self, epoch: int) -> int:
         """The side of the images in an epoch (from 0), in px: see `Resizing`."""
@@ -134,28 +134,43 @@ class Batches:
         return [part.repeat(self.recipe.augment.repeats) for part in chosen]
 
     def of(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from the one numbered `start` on; pictures are fetched ahead by a thread."""
+        """The batches of an epoch from the one numbered `start` on, made ahead by threads.
+
+        On a CPU the memory of `x` serves again for a batch that is asked for later: copy what is to outlive the next.
+        """
         jobs = [(step, chosen) for step, chosen in enumerate(self.order(epoch)) if step >= start]
-        image = self.image_at(epoch)
-        for step, chosen, pixels in self._fetched(jobs):
-            yield self._prepared(epoch, step, chosen, pixels, image)
+        image, resident = self.image_at(epoch), self._resident is not None
+        if self.where.device.type == "cuda":
+            fetched = map(self._fetch, jobs) if resident else ahead(jobs, self._fetch, 1)
+            for (step, chosen), pixels in zip(jobs, fetched, strict=True):
+                yield self._prepared(epoch, step, chosen, pixels, image)
+            return
+        threads = min(THREADS, torch.get_num_threads())
+        memory = self._memory(image, threads)
+
+        def made(job: tuple[int, Tensor]) -> Batch:
+            return self._prepared(epoch, *job, self._fetch(job), image, memory[job[0] % len(memory)])
+
+        yield from ahead(jobs, made, threads)
+
+    def _memory(self, image: int, threads: int) -> list[Tensor]:
+        """As many batches' as are being made, waiting and used at a time."""
+        most = self.where.processes.largest(math.ceil(self.different / self.steps) * self.recipe.augment.repeats)
+        channels = self.task.train.pixels.shape[3]
+        return [torch.empty(most, image, image, channels) for _ in range(held(threads) + 1)]
 
     def _mine(self, chosen: Tensor) -> Tensor:
         return chosen[self.where.processes.rows(len(chosen))]
 
-    def _fetch(self, chosen: Tensor) -> Tensor:
+    def _fetch(self, job: tuple[int, Tensor]) -> Tensor:
+        mine = self._mine(job[1])
         if self._resident is not None:
-            return self._resident[self._mine(chosen).pin_memory().to(self.where.device, non_blocking=True)]
-        pixels = torch.from_numpy(np.ascontiguousarray(self.task.train.pixels[self._mine(chosen).numpy()]))
+            return self._resident[mine.pin_memory().to(self.where.device, non_blocking=True)]
+        with self._reading:  # one at a time: a Dataset may not bear more
+            pixels = torch.from_numpy(np.ascontiguousarray(self.task.train.pixels[mine.numpy()]))
         return pixels.pin_memory() if self.where.device.type == "cuda" else pixels
 
-    def _fetched(self, jobs: list[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor, Tensor]]:
-        if self._resident is not None or type(self.task.train.pixels) is np.ndarray:  # nothing to wait for
-            yield from ((step, chosen, self._fetch(chosen)) for step, chosen in jobs)
-            return
-        yield from _ahead(jobs, self._fetch)
-
-    def _prepared(self, epoch: int, step: int, chosen: Tensor, pixels: Tensor, image: int) -> Batch:
+    def _prepared(self, epoch: int, step: int, chosen: Tensor, pixels: Tensor, image: int, memory: Tensor | None = None) -> Batch:
         augment, device, processes = self.augment, self.where.device, self.where.processes
         pixels = pixels.to(device, non_blocking=True)
         drawn: Drawn = draw(
@@ -164,7 +179,8 @@ class Batches:
         every = torch.from_numpy(self.task.train.labels)[chosen]
         rows = processes.rows(len(chosen))
         labels = every[rows].to(device, non_blocking=True)
-        x, targets = prepared(pixels, labels, drawn.rows(rows), self._look(image))
+        out = memory[: len(pixels)] if memory is not None else None
+        x, targets = prepared(pixels, labels, drawn.rows(rows), self._look(image), out)
         weighed = _mixed(self.weights[every], drawn) if self.weights is not None else torch.ones(len(every))
         share = (weighed[rows] / weighed.sum()).to(device, non_blocking=True)
         return Batch(x, targets, labels, share, processes.largest(len(chosen)))
@@ -206,21 +222,3 @@ def _on_device(pixels: Pixels, device: torch.device) -> Tensor | None:
     if math.prod(pixels.shape) > PART * free:
         return None
     return torch.cat([torch.from_numpy(np.array(pixels[i : i + 4096])).to(device) for i in range(0, len(pixels), 4096)])
-
-
-def _ahead(jobs: list[tuple[int, Tensor]], fetch: Callable[[Tensor], Tensor]) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """What `fetch` gives for each job, in order; a thread works a few jobs ahead and ends with the iterator."""
-    with ThreadPoolExecutor(1, thread_name_prefix="netwright-pictures") as pool:
-        waiting: deque[tuple[int, Tensor, Future[Tensor]]] = deque()
-        try:
-            for step, chosen in jobs:
-                waiting.append((step, chosen, pool.submit(fetch, chosen)))
-                if len(waiting) > AHEAD:
-                    done, pictures, pixels = waiting.popleft()
-                    yield done, pictures, pixels.result()
-            while waiting:
-                done, pictures, pixels = waiting.popleft()
-                yield done, pictures, pixels.result()
-        finally:
-            for _, _, pixels in waiting:
-                pixels.cancel()

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.distributed.distributed_c10d as c10d
+import torch.distributed.rendezvous as meeting
 from torch import Tensor, nn
 
 T = TypeVar("T")
@@ -88,7 +90,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
-    store, rank, world = next(dist.rendezvous("env://", timeout=WAIT))
+    store, rank, world = next(meeting.rendezvous("env://", timeout=WAIT))
     store = _unused(store, rank, world)
     # WAIT is long: the others wait while the first one decodes all pictures, compiles, evaluates
     if device.type == "cuda":
@@ -101,7 +103,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def _unused(store: dist.Store, rank: int, world: int) -> dist.Store:
+def _unused(store: c10d.Store, rank: int, world: int) -> c10d.Store:
     """The part of a store that only the processes of this start use.
 
     torchrun keeps one store over its restarts, so the addresses of processes that are gone are still in it: whoever reads
@@ -113,13 +115,13 @@ def _unused(store: dist.Store, rank: int, world: int) -> dist.Store:
         store.set(f"netwright/asks/{rank}", own)
         name = store.get(f"netwright/answer/{own}").decode()
         store.set(f"netwright/{name}/{rank}", "here")
-        return dist.PrefixStore(name, store)
+        return c10d.PrefixStore(name, store)
     for other in range(1, world):
         while not store.check([f"netwright/{own}/{other}"]):
             if store.check([f"netwright/asks/{other}"]):
                 store.set(f"netwright/answer/{store.get(f'netwright/asks/{other}').decode()}", own)
             time.sleep(0.02)
-    return dist.PrefixStore(own, store)
+    return c10d.PrefixStore(own, store)
 
 
 # ---------------------------------------------------------------- batch statistics of all processes
