@@ -17,7 +17,7 @@ import torch
 
 import netwright as nw
 from netwright.costing.profiles import describe_processor
-from netwright.training.recipe_files import read_recipe
+from netwright.training.recipes.recipe_files import read_recipe
 
 
 def main() -> None:

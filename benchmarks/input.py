@@ -28,9 +28,10 @@ from netwright.costing.profiles import describe_processor
 from netwright.data import open_source
 from netwright.data.store import store
 from netwright.preprocessing import whole
-from netwright.training.augment import stored_side
-from netwright.training.batches import Batches, Normalize, Task, Where
-from netwright.training.recipe import Augmentation, Recipe
+from netwright.training.engine.augment import stored_side
+from netwright.training.engine.batches import Batches, Task, Where
+from netwright.training.normalize import Normalize
+from netwright.training.recipes.recipe import Augmentation, Recipe
 
 # torchvision, installed without its compiled part, asks for these two when it is imported
 for name in ("nms", "qnms"):

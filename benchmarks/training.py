@@ -33,13 +33,13 @@ from netwright.costing.profiles import describe_processor
 from netwright.data import Listing, Source, open_source
 from netwright.graph import trace
 from netwright.training import Machine, Recipe, Session, evaluate_model
-from netwright.training.batches import Task
-from netwright.training.choosing import choose
-from netwright.training.loop import Training
-from netwright.training.machine import device_of
+from netwright.training.engine.batches import Task
+from netwright.training.engine.choosing import choose
+from netwright.training.engine.loop import Training
+from netwright.training.engine.machine import device_of
+from netwright.training.engine.rates import learning_rate
 from netwright.training.plan import Plan
-from netwright.training.rates import learning_rate
-from netwright.training.recipe import Augmentation, Optimizing, Schedule
+from netwright.training.recipes.recipe import Augmentation, Optimizing, Schedule
 from netwright.training.train import Job
 
 # torchvision, installed without its compiled part, asks for these two when it is imported

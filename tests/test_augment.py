@@ -15,11 +15,11 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 
 from netwright.errors import NetwrightError
-from netwright.training.augment import Drawn, Look, Mixing, draw, prepared, stored_side
-from netwright.training.augment.operations import BLENDS, MOVES, NAMES, TABLES, operate
-from netwright.training.augment.policies import RAND, TRIVIAL
-from netwright.training.augment.windows import cut, flipped, resized_at_once
-from netwright.training.recipe import Augmentation
+from netwright.training.engine.augment import Drawn, Look, Mixing, draw, prepared, stored_side
+from netwright.training.engine.augment.operations import BLENDS, MOVES, NAMES, TABLES, operate
+from netwright.training.engine.augment.policies import RAND, TRIVIAL
+from netwright.training.engine.augment.windows import cut, flipped, resized_at_once
+from netwright.training.recipes.recipe import Augmentation
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -27,9 +27,9 @@ from netwright.graph import to_json
 from netwright.preprocessing import Preprocessing, whole
 from netwright.report.evaluating import evaluation_sections
 from netwright.report.pages import eval_page
-from netwright.training.batches import Normalize
-from netwright.training.crops import Crops
-from netwright.training.evaluation import Evaluation, evaluate_model
+from netwright.training.evaluating.crops import Crops
+from netwright.training.evaluating.evaluation import Evaluation, evaluate_model
+from netwright.training.normalize import Normalize
 from netwright.training.results import accuracy_of, worst_pictures
 from netwright.training.run import Run, load
 from tests.conftest import make_photos

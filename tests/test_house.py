@@ -55,6 +55,17 @@ def test_imports_point_one_way(path: Path) -> None:
             assert mine not in TORCH_FREE, f"{path} imports {name}"
 
 
+def test_the_parts_of_training_import_in_their_order() -> None:
+    order = ["normalize", "recipes", "evaluating", "engine"]
+    for place, part in enumerate(order):
+        later = tuple(f"netwright.training.{other}" for other in order[place + 1 :])
+        mine = SOURCE / "training" / part
+        for path in mine.rglob("*.py") if mine.is_dir() else [mine.with_suffix(".py")]:
+            ours = [name for name in imported(path) if name.startswith("netwright.training.")]
+            assert not [name for name in ours if name.startswith(later)], path
+            assert all(name.split(".")[2] in order for name in ours), path
+
+
 def test_the_architecture_page_lists_the_layout_in_order() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     layout = page[page.index("## Layout") :]

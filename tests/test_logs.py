@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netwright.errors import NetwrightError
+from netwright.training.engine.moments import Epoch, Moment
 from netwright.training.logs import COLUMNS, Log, all_of, on_bar
-from netwright.training.moments import Epoch, Moment
 
 STEPS, EPOCHS = 5, 4
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from netwright.errors import NetwrightError
-from netwright.training.distilling import distilled
-from netwright.training.losses import per_picture, weights
-from netwright.training.recipe import Loss, Teacher
+from netwright.training.engine.distilling import distilled
+from netwright.training.engine.losses import per_picture, weights
+from netwright.training.recipes.recipe import Loss, Teacher
 
 
 def case(n: int = 6, classes: int = 5, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:

@@ -19,8 +19,8 @@ from netwright.data import BadPictureError, read_picture
 from netwright.errors import FailedError, NetwrightError
 from netwright.graph import to_json
 from netwright.preprocessing import Preprocessing
-from netwright.training import predicting
-from netwright.training.predicting import Prediction, found, paths_of, predicted
+from netwright.training.evaluating import predicting
+from netwright.training.evaluating.predicting import Prediction, found, paths_of, predicted
 from netwright.training.run import Run, load
 from tests.conftest import make_photos
 

@@ -22,7 +22,7 @@ from netwright.inference.onnx_files import open_onnx
 from netwright.inference.quantize import quantize_onnx
 from netwright.progress import Progress
 from netwright.training import exporting
-from netwright.training.evaluation import evaluate_model, evaluate_onnx
+from netwright.training.evaluating.evaluation import evaluate_model, evaluate_onnx
 from netwright.training.exporting import Quantized
 from netwright.training.run import load_network
 from netwright.zoo import ResNet

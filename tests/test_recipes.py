@@ -19,10 +19,10 @@ from netwright.errors import FailedError, NetwrightError
 from netwright.graph import Value
 from netwright.graph.values import AtLeast
 from netwright.optim import OPTIMIZERS
-from netwright.training.machine import Machine
-from netwright.training.presets import PRESETS, presets_json, presets_markdown, presets_text
-from netwright.training.recipe import Optimizing, Recipe, Regularization, Teacher
-from netwright.training.recipe_files import changed, plain, read_recipe, to_toml, write_recipe
+from netwright.training.engine.machine import Machine
+from netwright.training.recipes.presets import PRESETS, presets_json, presets_markdown, presets_text
+from netwright.training.recipes.recipe import Optimizing, Recipe, Regularization, Teacher
+from netwright.training.recipes.recipe_files import changed, plain, read_recipe, to_toml, write_recipe
 
 DOCS = Path(__file__).parents[1] / "docs" / "training.md"
 
@@ -366,7 +366,7 @@ def test_a_preset_says_where_it_comes_from_what_it_costs_and_gives(name: str) ->
 
 
 def test_the_page_on_training_has_the_presets() -> None:
-    """Print `netwright.training.presets.presets_markdown()` and put it there where a preset changed."""
+    """Print `netwright.training.recipes.presets.presets_markdown()` and put it there where a preset changed."""
     assert presets_markdown() in DOCS.read_text()
 
 

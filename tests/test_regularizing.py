@@ -15,7 +15,7 @@ from netwright.blocks import Branches
 from netwright.errors import DesignError, NetwrightError
 from netwright.graph import trace
 from netwright.graph.layers import Dropout
-from netwright.training.regularizing import (
+from netwright.training.engine.regularizing import (
     DropPath,
     FrozenNorm,
     drop_paths,

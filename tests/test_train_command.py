@@ -24,9 +24,9 @@ from netwright.cli import main
 from netwright.data import open_source
 from netwright.errors import FailedError, NetwrightError
 from netwright.training.dry_run import dry_run
-from netwright.training.presets import PRESETS
-from netwright.training.recipe import Averaging, Optimizing, Recipe, Resizing
-from netwright.training.recipe_files import read_recipe, to_toml
+from netwright.training.recipes.presets import PRESETS
+from netwright.training.recipes.recipe import Averaging, Optimizing, Recipe, Resizing
+from netwright.training.recipes.recipe_files import read_recipe, to_toml
 from netwright.training.run import Run
 from netwright.training.seeds import spread, told, train_each
 from netwright.training.train import train

@@ -16,12 +16,13 @@ import netwright as nw
 from netwright.data import Pictures
 from netwright.errors import FailedError
 from netwright.training import Epoch, Evaluation, Machine, Moment, Recipe, Session, evaluate_model, fit
-from netwright.training.batches import Batches, Normalize, Task, Where, to_batch
-from netwright.training.checkpoints import Checkpoints
-from netwright.training.choosing import sound_layouts
-from netwright.training.ema import Average
-from netwright.training.rates import learning_rate
-from netwright.training.recipe import Augmentation, Averaging, Optimizing, Resizing, Schedule
+from netwright.training.engine.batches import Batches, Task, Where
+from netwright.training.engine.checkpoints import Checkpoints
+from netwright.training.engine.choosing import sound_layouts
+from netwright.training.engine.ema import Average
+from netwright.training.engine.rates import learning_rate
+from netwright.training.normalize import Normalize, to_batch
+from netwright.training.recipes.recipe import Augmentation, Averaging, Optimizing, Resizing, Schedule
 from tests.conftest import make_photos
 from tests.training import NET, digits_task, same_weights, timeless
 
@@ -212,7 +213,7 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(task: Task) -> None:
         model = nw.build(net, 40, channels=1, seed=0)
         batches = Batches(large, Recipe(batch=16), 0, Where(torch.device("cpu"), torch.contiguous_format))
         batch = next(iter(batches.of(0)))
-        from netwright.training.step import Stepper
+        from netwright.training.engine.step import Stepper
 
         machine = Machine(micro_batch=micro, layout="contiguous")
         stepper = Stepper(model, Recipe(batch=16), machine, Where(torch.device("cpu"), torch.contiguous_format))
@@ -281,7 +282,7 @@ def test_an_epoch_shows_every_picture_once_in_a_new_order(task: Task) -> None:
 
 
 def test_balanced_classes_weigh_the_same(task: Task) -> None:
-    from netwright.training.recipe import Loss
+    from netwright.training.recipes.recipe import Loss
 
     few = np.flatnonzero((task.train.labels == 3) | (np.arange(len(task.train)) % 7 == 0))
     some = Pictures(task.train.pixels[few], task.train.labels[few], tuple(task.train.names[i] for i in few))

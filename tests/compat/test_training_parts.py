@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 import netwright as nw
-from netwright.training.augment import Look, Mixing, draw, prepared
-from netwright.training.augment.operations import NAMES, operate
-from netwright.training.losses import per_picture
-from netwright.training.recipe import Augmentation, Loss
-from netwright.training.regularizing import DropPath, drop_paths
+from netwright.training.engine.augment import Look, Mixing, draw, prepared
+from netwright.training.engine.augment.operations import NAMES, operate
+from netwright.training.engine.losses import per_picture
+from netwright.training.engine.regularizing import DropPath, drop_paths
+from netwright.training.recipes.recipe import Augmentation, Loss
 from tests.compat.oracles import timm, torchvision
 from tests.test_augment import array, done, photos, pillow, plain, seeded
 
@@ -86,7 +86,7 @@ def test_trivial_augment_draws_torchvisions_space() -> None:
 def test_rand_augment_has_timms_amounts(magnitude: float) -> None:
     from timm.data.auto_augment import LEVEL_TO_ARG
 
-    from netwright.training.augment.policies import RAND, _rand_amounts
+    from netwright.training.engine.augment.policies import RAND, _rand_amounts
 
     theirs = {ours: name for name, ours in WORDS.items() if ours != "identity"} | {
         "invert": "Invert",

@@ -9,7 +9,8 @@ import netwright as nw
 from netwright.data import open_source
 from netwright.preprocessing import whole
 from netwright.training import Epoch
-from netwright.training.batches import Normalize, Task
+from netwright.training.engine.batches import Task
+from netwright.training.normalize import Normalize
 
 NET = nw.zoo.RegNet(depth=4, w_0=16, w_a=16.0, w_m=2.0, group_width=8, stem=16, stem_stride=1, classes=10, resolution=8)
 

@@ -10,10 +10,11 @@ import torch
 
 import netwright as nw
 from netwright.errors import NetwrightError
-from netwright.training import Machine, Recipe, choosing
-from netwright.training.batches import Task
-from netwright.training.choosing import Choice, choose, settled
-from netwright.training.machine import device_of
+from netwright.training import Machine, Recipe
+from netwright.training.engine import choosing
+from netwright.training.engine.batches import Task
+from netwright.training.engine.choosing import Choice, choose, settled
+from netwright.training.engine.machine import device_of
 from tests.training import NET, digits_task
 
 CPU = torch.device("cpu")

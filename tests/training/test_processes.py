@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from netwright.training.processes import Processes, SharedBatchNorm2d
+from netwright.training.engine.processes import Processes, SharedBatchNorm2d
 
 PROGRAM = """
 import sys, torch
 import netwright as nw
 from netwright.training import Recipe, Session
-from netwright.training.loop import Training
-from netwright.training.processes import joined, share_norms
-from netwright.training.recipe import Augmentation, Averaging, Loss
+from netwright.training.engine.loop import Training
+from netwright.training.engine.processes import joined, share_norms
+from netwright.training.recipes.recipe import Augmentation, Averaging, Loss
 from tests.training import NET, digits_task
 
 class Plain(nw.Design):

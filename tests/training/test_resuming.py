@@ -18,10 +18,10 @@ import torch
 import netwright as nw
 from netwright.errors import NetwrightError
 from netwright.training import Epoch, Machine, Moment, Recipe, Session, fit
-from netwright.training.batches import Task
-from netwright.training.checkpoints import Checkpoints, State
-from netwright.training.recipe import Augmentation, Averaging, Loss, Optimizing, Regularization, Schedule
-from netwright.training.regularizing import drop_paths
+from netwright.training.engine.batches import Task
+from netwright.training.engine.checkpoints import Checkpoints, State
+from netwright.training.engine.regularizing import drop_paths
+from netwright.training.recipes.recipe import Augmentation, Averaging, Loss, Optimizing, Regularization, Schedule
 from tests.training import NET, digits_task, same_weights, timeless
 
 SHORT = Recipe(epochs=3, batch=32)
@@ -152,7 +152,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
 import resource, signal, torch
 from pathlib import Path
 from netwright.errors import FailedError
-from netwright.training.checkpoints import Checkpoints, State
+from netwright.training.engine.checkpoints import Checkpoints, State
 kept = Checkpoints(Path({str(tmp_path)!r}))
 kept.save(1, State({{"model.x": torch.arange(1000.0)}}, {{"step": 1}}))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -12,13 +12,14 @@ import netwright as nw
 from netwright.data import Pictures, open_source
 from netwright.errors import FailedError, NetwrightError
 from netwright.progress import Progress
-from netwright.training import Machine, Moment, Recipe, Session, choosing, fit
-from netwright.training.batches import Batch, Batches, Task, Where
-from netwright.training.checkpoints import Checkpoints
-from netwright.training.choosing import choose
-from netwright.training.processes import Processes
-from netwright.training.recipe import Augmentation, Loss, Optimizing, Resizing, Teacher
-from netwright.training.step import optimizer_of
+from netwright.training import Machine, Moment, Recipe, Session, fit
+from netwright.training.engine import choosing
+from netwright.training.engine.batches import Batch, Batches, Task, Where
+from netwright.training.engine.checkpoints import Checkpoints
+from netwright.training.engine.choosing import choose
+from netwright.training.engine.processes import Processes
+from netwright.training.engine.step import optimizer_of
+from netwright.training.recipes.recipe import Augmentation, Loss, Optimizing, Resizing, Teacher
 from netwright.training.teaching import teacher_of
 from netwright.training.train import planned
 from tests.conftest import make_photos

@@ -15,7 +15,7 @@ PROGRAM = """
 import json, resource, sys
 import netwright as nw
 from netwright.training import Recipe
-from netwright.training.recipe import Augmentation, Averaging
+from netwright.training.recipes.recipe import Augmentation, Averaging
 
 def held():  # bytes in memory now
     with open("/proc/self/statm") as file:

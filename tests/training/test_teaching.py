@@ -13,8 +13,9 @@ import netwright as nw
 from netwright.data import open_source
 from netwright.errors import NetwrightError
 from netwright.training import Recipe
-from netwright.training.batches import Normalize, Task
-from netwright.training.recipe import Teacher
+from netwright.training.engine.batches import Task
+from netwright.training.normalize import Normalize
+from netwright.training.recipes.recipe import Teacher
 from netwright.training.teaching import teacher_of
 from tests.training import NET, digits_task
 

@@ -14,8 +14,8 @@ from netwright.graph import Count, FeatureMap, Size
 from netwright.progress import Progress
 from netwright.runtime.fitting import WeightsNote
 from netwright.training import Recipe
-from netwright.training.recipe import Averaging, Regularization
-from netwright.training.recipe_files import read_recipe
+from netwright.training.recipes.recipe import Averaging, Regularization
+from netwright.training.recipes.recipe_files import read_recipe
 from tests.conftest import make_photos
 
 NET = nw.zoo.RegNet(depth=4, w_0=16, w_a=16.0, w_m=2.0, group_width=8, stem=16, classes=3)

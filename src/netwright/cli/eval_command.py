@@ -13,7 +13,7 @@ from netwright.cli.arguments import F, option_json, option_weights, print_json, 
 from netwright.errors import NetwrightError
 
 if TYPE_CHECKING:
-    from netwright.training.evaluation import Asked, Cache
+    from netwright.training.evaluating.evaluation import Asked, Cache
     from netwright.training.run import Run
 
 FORMS = (".html", ".json")
@@ -68,7 +68,7 @@ def command(
 
     with writing(out) if out is not None else contextlib.nullcontext() as target:  # a path that cannot be written is told first
         loaded = load_run(run, weights, device)
-        from netwright.training.evaluation import Asked
+        from netwright.training.evaluating.evaluation import Asked
 
         kept: Cache = None if cache == "off" else Path(cache) if cache else "default"
         accuracy, page = _evaluated(loaded, data, Asked(int(crops), batch, skip_bad, kept), as_json, out is not None)
@@ -127,7 +127,7 @@ def load_run(run: str, weights: str | None, device: str = "cpu") -> Run:
     if weights is None and not Path(run).is_dir():
         read_network(run)  # an unknown name is told as such
         raise NetwrightError(f"{run} has no weights: give the folder of a run, or --weights W")
-    from netwright.training.machine import Machine, device_of
+    from netwright.training.engine.machine import Machine, device_of
     from netwright.training.run import load, load_network
 
     place = device_of(Machine(device=device))

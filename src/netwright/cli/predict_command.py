@@ -17,7 +17,7 @@ from netwright.errors import FailedError, NetwrightError
 from netwright.progress import Step
 
 if TYPE_CHECKING:
-    from netwright.training.predicting import Prediction, Tell
+    from netwright.training.evaluating.predicting import Prediction, Tell
 
 BARRED = 256  # pictures from which on a bar is worth its lines
 
@@ -63,7 +63,7 @@ def command(
         raise click.UsageError("choose one of --json and --jsonl")
     from netwright.data import BadPictureError
     from netwright.progress import Progress
-    from netwright.training.predicting import found
+    from netwright.training.evaluating.predicting import found
 
     predict = _predictor(run, weights, top, runtime, device)
     files = found(_named(pictures))
@@ -97,7 +97,7 @@ def _of_file(path: Path, weights: str | None, top: int, runtime: str | None) -> 
         raise NetwrightError(f"{path} has weights of its own: leave --weights out")
     from netwright.inference.onnx_files import open_onnx
     from netwright.inference.runtimes import check_runtime
-    from netwright.training.predicting import file_call, predicted
+    from netwright.training.evaluating.predicting import file_call, predicted
 
     check_runtime(runtime or "onnxruntime")
     if runtime not in (None, "onnxruntime"):
@@ -109,7 +109,7 @@ def _of_file(path: Path, weights: str | None, top: int, runtime: str | None) -> 
 
 def _named(words: tuple[str, ...]) -> list[str]:
     """The paths that were given; those on standard input in the place of the first -."""
-    from netwright.training.predicting import paths_of
+    from netwright.training.evaluating.predicting import paths_of
 
     paths: list[str] = []
     for i, word in enumerate(words):

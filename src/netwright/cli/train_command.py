@@ -13,8 +13,8 @@ from netwright.errors import NetwrightError
 from netwright.graph import Value
 
 if TYPE_CHECKING:
-    from netwright.training.machine import Machine
-    from netwright.training.recipe import Recipe
+    from netwright.training.engine.machine import Machine
+    from netwright.training.recipes.recipe import Recipe
 
 KEY = "KEY=VALUE"
 T = TypeVar("T")
@@ -171,16 +171,16 @@ def _given(name: str, value: T | None) -> T:
 
 
 def _recipe(name: str | None, settings: list[str]) -> Recipe:
-    from netwright.training.recipe import Recipe
-    from netwright.training.recipe_files import changed, read_recipe
+    from netwright.training.recipes.recipe import Recipe
+    from netwright.training.recipes.recipe_files import changed, read_recipe
 
     return changed(read_recipe(name) if name is not None else Recipe(), settings)
 
 
 def _machine(device: str, precision: str, workers: int | None, settings: tuple[str, ...]) -> Machine:
     """With a precision of "auto", layout and compilation are measured as well, where they are not set."""
-    from netwright.training.machine import Machine
-    from netwright.training.recipe_files import changed
+    from netwright.training.engine.machine import Machine
+    from netwright.training.recipes.recipe_files import changed
 
     asked = [f"device={device}", f"precision={precision}", *([f"workers={workers}"] if workers is not None else [])]
     made = changed(Machine(), [*asked, *settings])
@@ -191,7 +191,7 @@ def _machine(device: str, precision: str, workers: int | None, settings: tuple[s
 
 
 def _list_presets(as_json: bool) -> None:
-    from netwright.training.presets import presets_json, presets_text
+    from netwright.training.recipes.presets import presets_json, presets_text
 
     if as_json:
         print_json(presets_json())
@@ -200,7 +200,7 @@ def _list_presets(as_json: bool) -> None:
 
 
 def _print_recipe(recipe: Recipe) -> None:
-    from netwright.training.recipe_files import to_toml
+    from netwright.training.recipes.recipe_files import to_toml
 
     click.echo(to_toml(recipe), nl=False)
 

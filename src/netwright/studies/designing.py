@@ -15,10 +15,11 @@ from netwright.report.pages import design_page
 from netwright.spaces import regnet_for
 from netwright.spaces.sampling import candidates
 from netwright.studies.search import Candidate, best, try_designs
-from netwright.training.batches import Normalize, Task
-from netwright.training.evaluation import evaluate_model
+from netwright.training.engine.batches import Task
+from netwright.training.evaluating.evaluation import evaluate_model
+from netwright.training.normalize import Normalize
 from netwright.training.plan import Plan, open_for
-from netwright.training.recipe import Recipe
+from netwright.training.recipes.recipe import Recipe
 from netwright.training.results import summary, worst_pictures, write_run
 from netwright.training.run import Run, load
 from netwright.training.train import Job, trained

@@ -9,8 +9,8 @@ from typing import Any
 from netwright.errors import DivergedError, NetwrightError
 from netwright.files import read_json, write_json
 from netwright.graph import Design, to_json, trace
-from netwright.training.batches import Task
-from netwright.training.moments import Epoch
+from netwright.training.engine.batches import Task
+from netwright.training.engine.moments import Epoch
 from netwright.training.train import Job, trained
 
 

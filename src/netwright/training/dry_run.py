@@ -24,15 +24,16 @@ from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.runtime import build
 from netwright.runtime.weights import open_weights
-from netwright.training.batches import Batch, Batches, Normalize, Task, Where
-from netwright.training.checkpoints import KEPT
-from netwright.training.evaluation import evaluate_model
-from netwright.training.graphs import Graphs
-from netwright.training.loop import Session, Training
-from netwright.training.machine import Machine, configured, lacks_memory
+from netwright.training.engine.batches import Batch, Batches, Task, Where
+from netwright.training.engine.checkpoints import KEPT
+from netwright.training.engine.graphs import Graphs
+from netwright.training.engine.loop import Session, Training
+from netwright.training.engine.machine import Machine, configured, lacks_memory
+from netwright.training.engine.rates import learning_rate
+from netwright.training.evaluating.evaluation import evaluate_model
+from netwright.training.normalize import Normalize
 from netwright.training.plan import Plan, open_for
-from netwright.training.rates import learning_rate
-from netwright.training.recipe import Recipe
+from netwright.training.recipes.recipe import Recipe
 from netwright.training.teaching import teacher_of
 from netwright.training.train import Job, cache_of, fitted, machine_of, planned, regularized
 from netwright.units import short_bytes, short_seconds

@@ -20,8 +20,8 @@ from netwright.inference.export import export_onnx
 from netwright.inference.onnx_files import open_onnx, rewrite
 from netwright.inference.quantize import quantize_onnx
 from netwright.progress import Progress
-from netwright.training.batches import to_batch
-from netwright.training.evaluation import Evaluation, evaluate_onnx
+from netwright.training.evaluating.evaluation import Evaluation, evaluate_onnx
+from netwright.training.normalize import to_batch
 from netwright.training.run import Run, held_out_part, labelled, load, opened_for, places_of, read_with_bar
 
 PICTURES = 256  # that ranges are measured on: with more of them the accuracy stays the same

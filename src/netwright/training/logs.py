@@ -17,7 +17,7 @@ from typing import Any
 
 from netwright.errors import NetwrightError
 from netwright.progress import Step
-from netwright.training.moments import Epoch, Moment, Watch
+from netwright.training.engine.moments import Epoch, Moment, Watch
 
 EVERY = 1.0  # seconds from one logged step to the next, at least
 SHOWN = 0.1  # seconds from one look of the bar to the next, at least

@@ -16,9 +16,9 @@ from netwright.graph import DEFAULT_IMAGE, Design, trace
 from netwright.preprocessing import Preprocessing, whole
 from netwright.progress import Progress
 from netwright.runtime.weights import Weights
-from netwright.training.augment import stored_side
-from netwright.training.batches import Normalize
-from netwright.training.recipe import Augmentation
+from netwright.training.engine.augment import stored_side
+from netwright.training.normalize import Normalize
+from netwright.training.recipes.recipe import Augmentation
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from netwright.data.pictures import Array
 from netwright.files import Output, write_json, write_text
 from netwright.graph import to_json
 from netwright.report.pages import eval_page
-from netwright.training.evaluation import Evaluation, Mistake
-from netwright.training.moments import Epoch
+from netwright.training.engine.moments import Epoch
+from netwright.training.evaluating.evaluation import Evaluation, Mistake
 from netwright.training.plan import Plan
-from netwright.training.recipe import Recipe
-from netwright.training.recipe_files import FILE as RECIPE
-from netwright.training.recipe_files import plain, to_toml
+from netwright.training.recipes.recipe import Recipe
+from netwright.training.recipes.recipe_files import FILE as RECIPE
+from netwright.training.recipes.recipe_files import plain, to_toml
 from netwright.training.run import Run, named_after
 from netwright.version import VERSION
 

@@ -20,11 +20,11 @@ from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.runtime import build
 from netwright.runtime.weights import open_weights, save_weights
-from netwright.training.batches import Normalize, to_batch
 from netwright.training.classes import matched, named, unnamed
-from netwright.training.crops import Crops
-from netwright.training.evaluation import Asked, Cache, Evaluation, evaluate_model
-from netwright.training.predicting import Paths, Prediction, Tell, model_call, predicted
+from netwright.training.evaluating.crops import Crops
+from netwright.training.evaluating.evaluation import Asked, Cache, Evaluation, evaluate_model
+from netwright.training.evaluating.predicting import Paths, Prediction, Tell, model_call, predicted
+from netwright.training.normalize import Normalize, to_batch
 
 
 @dataclass(frozen=True)

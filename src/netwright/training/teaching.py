@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from netwright.data import Source
 from netwright.errors import NetwrightError
-from netwright.training.batches import Task
 from netwright.training.classes import matched
-from netwright.training.recipe import Teacher
+from netwright.training.engine.batches import Task
+from netwright.training.recipes.recipe import Teacher
 from netwright.training.run import Run, load, load_network, named_after
 from netwright.zoo import network
 

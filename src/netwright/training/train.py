@@ -24,18 +24,18 @@ from netwright.report.pages import run_page
 from netwright.runtime import build
 from netwright.runtime.fitting import WeightsNote
 from netwright.runtime.weights import Weights, open_weights, remember
-from netwright.training.batches import Task
-from netwright.training.checkpoints import Checkpoints
-from netwright.training.choosing import choose
-from netwright.training.evaluation import Cache, evaluate_model
+from netwright.training.engine.batches import Task
+from netwright.training.engine.checkpoints import Checkpoints
+from netwright.training.engine.choosing import choose
+from netwright.training.engine.loop import SECONDS, Session, Training
+from netwright.training.engine.machine import Machine, configured, device_of, used
+from netwright.training.engine.moments import Watch
+from netwright.training.engine.processes import ALONE, Processes, joined, local_device, share_norms
+from netwright.training.engine.regularizing import drop_paths, freeze, recompute, with_dropout
+from netwright.training.evaluating.evaluation import Cache, evaluate_model
 from netwright.training.logs import Log, all_of, on_bar
-from netwright.training.loop import SECONDS, Session, Training
-from netwright.training.machine import Machine, configured, device_of, used
-from netwright.training.moments import Watch
 from netwright.training.plan import Plan, open_for
-from netwright.training.processes import ALONE, Processes, joined, local_device, share_norms
-from netwright.training.recipe import Recipe
-from netwright.training.regularizing import drop_paths, freeze, recompute, with_dropout
+from netwright.training.recipes.recipe import Recipe
 from netwright.training.results import summary, worst_pictures, write_run
 from netwright.training.run import Run, load, read_with_bar
 from netwright.training.teaching import teacher_of

@@ -16,12 +16,12 @@ from torch import nn
 from netwright.errors import FailedError
 from netwright.graph import Graph
 from netwright.graph.layers import Conv
-from netwright.training.batches import Batch, Batches, Task, Where
-from netwright.training.machine import Machine, lacks_memory, layout_of
-from netwright.training.processes import ALONE
-from netwright.training.rates import learning_rate
-from netwright.training.recipe import Recipe
-from netwright.training.step import Stepper
+from netwright.training.engine.batches import Batch, Batches, Task, Where
+from netwright.training.engine.machine import Machine, lacks_memory, layout_of
+from netwright.training.engine.processes import ALONE
+from netwright.training.engine.rates import learning_rate
+from netwright.training.engine.step import Stepper
+from netwright.training.recipes.recipe import Recipe
 
 ROUNDS = 5  # of one step each, in turns
 SECONDS = 20.0  # after which no further round begins

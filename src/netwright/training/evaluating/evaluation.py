@@ -20,8 +20,8 @@ from netwright.data.pictures import Array
 from netwright.errors import NetwrightError
 from netwright.inference.onnx_files import OnnxNetwork
 from netwright.progress import Step
-from netwright.training.batches import Normalize, to_batch
-from netwright.training.crops import Crops
+from netwright.training.evaluating.crops import Crops
+from netwright.training.normalize import Normalize, to_batch
 
 Cache = Path | Literal["default"] | None
 BINS = 15  # of the calibration error, as in Guo et al. 2017

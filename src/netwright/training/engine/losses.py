@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from netwright.training.recipe import Loss
+from netwright.training.recipes.recipe import Loss
 
 
 def per_picture(logits: Tensor, targets: Tensor, loss: Loss) -> Tensor:

@@ -11,13 +11,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from netwright.errors import NetwrightError
 from netwright.optim import FirstOrder, layer_decay, named, no_decay, set_lr
-from netwright.training.batches import Batch, Where
-from netwright.training.chance import seed_of
-from netwright.training.distilling import distilled
-from netwright.training.ema import Average
-from netwright.training.losses import per_picture
-from netwright.training.machine import Machine
-from netwright.training.recipe import Optimizing, Recipe
+from netwright.training.engine.batches import Batch, Where
+from netwright.training.engine.chance import seed_of
+from netwright.training.engine.distilling import distilled
+from netwright.training.engine.ema import Average
+from netwright.training.engine.losses import per_picture
+from netwright.training.engine.machine import Machine
+from netwright.training.recipes.recipe import Optimizing, Recipe
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -24,7 +24,7 @@ from netwright.errors import FailedError, NetwrightError
 from netwright.inference.onnx_files import OnnxNetwork
 from netwright.inference.runtimes import Call, Place, UnavailableError, check_runtime, compared, open_runtime
 from netwright.preprocessing import Preprocessing
-from netwright.training.batches import Normalize, to_batch
+from netwright.training.normalize import Normalize, to_batch
 
 BATCH = 64
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]

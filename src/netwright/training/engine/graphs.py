@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from netwright.errors import NetwrightError
-from netwright.training.batches import Batch
-from netwright.training.step import Stepper
+from netwright.training.engine.batches import Batch
+from netwright.training.engine.step import Stepper
 
 WARM = 3  # steps of a shape that run as usual first: libraries and the optimizer set themselves up
 MOST = 6  # graphs that are kept: epochs have batches of two sizes, growing images more

@@ -5,7 +5,16 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from netwright.training.recipe import Augmentation, Averaging, Loss, Optimizing, Recipe, Regularization, Resizing, Schedule
+from netwright.training.recipes.recipe import (
+    Augmentation,
+    Averaging,
+    Loss,
+    Optimizing,
+    Recipe,
+    Regularization,
+    Resizing,
+    Schedule,
+)
 
 NOT_MEASURED = "not measured here"
 SQUARE = "; crops are cut from the central square of a picture, kept at 1.25 times the size (there: from all of it)"

@@ -14,8 +14,8 @@ import tomli_w
 from netwright.errors import NetwrightError, did_you_mean
 from netwright.files import write_text
 from netwright.graph import Value
-from netwright.training.presets import PRESETS
-from netwright.training.recipe import Recipe
+from netwright.training.recipes.presets import PRESETS
+from netwright.training.recipes.recipe import Recipe
 
 FILE = "recipe.toml"  # what a run's folder calls its own
 MOST = 1 << 20  # bytes; what is longer is something else

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from netwright.training.augment.draws import Drawn, Mixing
-from netwright.training.augment.operations import operate
-from netwright.training.augment.windows import cut
+from netwright.training.engine.augment.draws import Drawn, Mixing
+from netwright.training.engine.augment.operations import operate
+from netwright.training.engine.augment.windows import cut
 
 CHUNK = 1 << 20  # bytes of stored pictures that a CPU works on at once: what stays in its cache
 

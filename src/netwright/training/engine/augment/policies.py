@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from netwright.training.augment.operations import NAMES
-from netwright.training.recipe import Augmentation
+from netwright.training.engine.augment.operations import NAMES
+from netwright.training.recipes.recipe import Augmentation
 
 BINS = 31  # strengths of TrivialAugment, evenly spaced, the weakest first
 STRONGEST = {  # of TrivialAugment Wide, as torchvision has them; those left out have no strength

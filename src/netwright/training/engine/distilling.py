@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from netwright.errors import NetwrightError
-from netwright.training.recipe import Teacher
+from netwright.training.recipes.recipe import Teacher
 
 
 def distilled(student: Tensor, said: Tensor, teacher: Teacher) -> Tensor:

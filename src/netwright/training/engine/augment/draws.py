@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from netwright.errors import NetwrightError
-from netwright.training.augment.policies import draw_policy
-from netwright.training.recipe import Augmentation
+from netwright.training.engine.augment.policies import draw_policy
+from netwright.training.recipes.recipe import Augmentation
 
 SHOWN = 224 / 256  # share of a picture's side that "shift" shows
 ATTEMPTS = 10  # at a box that fits, as torchvision and timm make them

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netwright.optim import schedules
-from netwright.training.recipe import Recipe
+from netwright.training.recipes.recipe import Recipe
 
 
 def learning_rate(recipe: Recipe, epoch: float) -> float:

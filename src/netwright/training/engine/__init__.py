@@ -1,0 +1,1 @@
+"""What trains: batches, steps, the loop over them, checkpoints, several processes."""

@@ -1,0 +1,1 @@
+"""What is trained with: recipes, their files, and those with a name."""
