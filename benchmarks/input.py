@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--policies", nargs="+", choices=["none", "trivial"], default=["none", "trivial"])
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3, help="epochs of each that are timed")
-    parser.add_argument("--out", type=Path, help="write the table here as well")
+    parser.add_argument("--out", type=Path, help="add the table to this file as well")
     options = parser.parse_args()
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "torchvision", "pillow"))
     threads = f"{torch.get_num_threads()} threads, OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY', 'unset')}"
@@ -134,8 +134,10 @@ def main() -> None:
         f"Batch {options.batch}, {WORKERS} workers for the peer, median of {options.rounds} epochs each in turns. {versions}, "
         f"Python {platform.python_version()}; {describe_processor()}, {threads}."
     )
+    words = f"{options.data.name} --images {' '.join(map(str, options.images))} --policies {' '.join(options.policies)}"
+    command = f"`python benchmarks/input.py {words} --batch {options.batch} --rounds {options.rounds}`"
     lines = [
-        about,
+        f"{command}. {about}",
         "",
         "| data | image px | policy | DataLoader + timm, images/s | netwright, images/s | ratio | cache filled in s |",
         "|---|---:|---|---:|---:|---:|---:|",
@@ -147,7 +149,8 @@ def main() -> None:
                 lines.append(line(options.data, image, policy, options.batch, options.rounds, Path(cache)))
                 print(lines[-1], flush=True)
     if options.out:
-        options.out.write_text("\n".join(lines) + "\n")
+        with options.out.open("a", encoding="utf-8") as file:
+            file.write("\n".join([*lines, "", ""]))
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
         read_recipe(tmp_path / "other.toml")
     with pytest.raises(NetwrightError, match="there is no recipe 'cifr'; did you mean cifar"):
         read_recipe("cifr")
-    with pytest.raises(NetwrightError, match="there is no recipe 'xyzzy': it is none of quick, finetune, "):
+    with pytest.raises(NetwrightError, match="there is no recipe 'xyzzy': it is none of quick, small, finetune, "):
         read_recipe("xyzzy")
 
 
@@ -333,7 +333,7 @@ def test_machines_are_set_in_the_same_way() -> None:
 def test_presets_have_the_published_numbers() -> None:
     """As the papers and training scripts that each names have them."""
     recipes = {name: preset.recipe for name, preset in PRESETS.items()}
-    assert list(recipes) == ["quick", "finetune", "regnet", "a2", "torchvision_v2", "cifar"]
+    assert list(recipes) == ["quick", "small", "finetune", "regnet", "a2", "torchvision_v2", "cifar"]
     a2 = recipes["a2"]
     assert (a2.epochs, a2.optimizer.name, a2.optimizer.weight_decay, a2.schedule.warmup_epochs) == (300, "lamb", 0.02, 5)
     assert a2.optimizer.peak(2048) == 5e-3

@@ -60,11 +60,10 @@ def test_an_error_comes_in_its_place_and_ends_the_threads() -> None:
             raise ValueError("the sixth")
         return job
 
-    seen = []
+    results = ahead(range(100), make, 2)
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="the sixth"):
-        for made in ahead(range(100), make, 2):
-            seen.append(made)
-    assert seen == [0, 1, 2, 3, 4]
+        next(results)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("netwright-ahead")]
 
 

@@ -19,9 +19,9 @@ class Machine(Value):
     `device` is "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:1". `precision` "bf16" and "fp16" are torch's mixed
     precision (weights stay fp32). "auto" is measured for a few steps before the first one, kept in the run's work folder and
     not measured again when the run goes on. `micro_batch` is the number of pictures that are computed at once (0: the whole
-    batch); smaller ones add their gradients up, but batch norms then see fewer pictures. `workers` are threads that decode and
-    prepare the next batches. `deterministic` picks algorithms that give the same bits every time. `shared_norms` lets batch
-    norms take the statistics of all processes' pictures.
+    batch); smaller ones add their gradients up, but batch norms then see fewer pictures. `workers` are threads that decode
+    pictures (0: as many as there are processors). `deterministic` picks algorithms that give the same bits every time.
+    `shared_norms` lets batch norms take the statistics of all processes' pictures.
     """
 
     device: str = "auto"

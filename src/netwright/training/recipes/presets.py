@@ -1,4 +1,4 @@
-"""Recipes with a name: published ones, with their source and every deviation from it, and two of netwright's own."""
+"""Recipes with a name: published ones, with their source and every deviation from it, and three of netwright's own."""
 
 from __future__ import annotations
 
@@ -153,8 +153,26 @@ CIFAR = Preset(
     result=f"paper: 97.5 % (WRN-28-10); {NOT_MEASURED}",
 )
 
+SMALL = Preset(
+    Recipe(
+        epochs=8,
+        batch=128,
+        optimizer=Optimizing(name="nesterov", lr=0.2, lr_batch=128, weight_decay=5e-4, clip_norm=5.0),
+        schedule=Schedule(kind="linear", warmup_epochs=1),
+        augment=Augmentation(crop="none"),
+        resize=Resizing(start=0.7, until=0.5, multiple=4),
+    ),
+    for_what="pictures of about 30 px that fill their frame, on a processor, within ten minutes",
+    source="netwright's own, for Fashion-MNIST: few epochs, the first half of them on smaller images, and no crops",
+    deviations="none",
+    command="netwright train examples/small_pictures.py:net fashion-mnist/ --recipe small --set augment.flip=yes -o run",
+    cost="8 epochs; Fashion-MNIST: 9 min 45 s in all on 2 cores of an AMD EPYC (AVX2)",
+    result="Fashion-MNIST, test: 93.4 % (95 % interval 92.9 to 93.9 %; one seed; 15.3 M macs, 324,946 params)",
+)
+
 PRESETS: dict[str, Preset] = {
     "quick": QUICK,
+    "small": SMALL,
     "finetune": FINETUNE,
     "regnet": REGNET,
     "a2": A2,
