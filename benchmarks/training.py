@@ -3,9 +3,9 @@
     PYTHONPATH=.venv/peers python benchmarks/training.py DATA --network resnet18 --image 32 [--pictures N ... --out FILE]
 
 DATA is a folder with train/ and val/ or test/, of class folders. Both train the same network from scratch with SGD (Nesterov),
-the same learning rates, batch, label smoothing and augmentation (random resized crops of .35 to 1 of the area, mirrored), in fp32
-or as --precision auto chooses. The peer: timm.create_model, timm's transforms, torch's DataLoader with --workers processes,
-torch.optim.SGD.
+the same learning rates, batch, label smoothing and augmentation (random resized crops of .35 to 1 of the area, below 64 px shifts
+over zeros; mirrored), in fp32 or as --precision auto chooses. The peer: timm.create_model, timm's transforms, torch's DataLoader
+with --workers processes, torch.optim.SGD.
 Netwright: its own loop, with pictures from its cache. Each round trains both, with a seed of its own; images per second are those
 of the epochs, without setting up (stated apart) and evaluation. On a GPU both use bf16, and the peer channels last.
 `make compat` puts timm and torchvision into `.venv/peers`.
@@ -36,8 +36,8 @@ from netwright.training import Machine, Recipe, Session, evaluate_model
 from netwright.training.engine.batches import Task
 from netwright.training.engine.choosing import choose
 from netwright.training.engine.loop import Training
-from netwright.training.engine.machine import device_of
 from netwright.training.engine.rates import learning_rate
+from netwright.training.machine import device_of
 from netwright.training.plan import Plan
 from netwright.training.recipes.recipe import Augmentation, Optimizing, Schedule
 from netwright.training.train import Job
@@ -48,6 +48,7 @@ for name in ("nms", "qnms"):
 
 import timm  # noqa: E402
 from timm.data import create_transform  # noqa: E402
+from torchvision import transforms  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def peer(options: argparse.Namespace, plan: Plan, recipe: Recipe, seed: int) -> 
     model = timm.create_model(options.network, num_classes=len(plan.source.classes)).to(device)
     if on_gpu:
         model.to(memory_format=torch.channels_last)
-    shown = create_transform(plan.image, is_training=True, scale=(0.35, 1.0), color_jitter=0.0, interpolation="bicubic")
+    shown = _peers_transform(plan.image, recipe)
     loader = DataLoader(
         Files(plan.source, plan.data.train, shown),
         recipe.batch,
@@ -113,6 +114,15 @@ def peer(options: argparse.Namespace, plan: Plan, recipe: Recipe, seed: int) -> 
             torch.cuda.synchronize()
         seconds += time.perf_counter() - begun
     return Told(seen / seconds, setup, _peers_accuracy(model, plan, device))
+
+
+def _peers_transform(image: int, recipe: Recipe) -> Any:
+    """What the recipe does to pictures: below 64 px a shift over zeros, else crops of a random size."""
+    if recipe.augment.cropped(image) != "pad":
+        return create_transform(image, is_training=True, scale=(0.35, 1.0), color_jitter=0.0, interpolation="bilinear")
+    whole = create_transform(image, is_training=False, crop_pct=1.0, interpolation="bicubic")
+    moved = [transforms.RandomCrop(image, padding=image // 8), transforms.RandomHorizontalFlip()]
+    return transforms.Compose([*whole.transforms[:2], *moved, *whole.transforms[2:]])
 
 
 def _peers_optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -166,7 +176,7 @@ def measured(options: argparse.Namespace) -> list[str]:
         batch=options.batch,
         optimizer=Optimizing(lr=options.lr),
         schedule=Schedule(warmup_epochs=1.0),
-        augment=Augmentation(crop="resized", area_least=0.35),
+        augment=Augmentation(area_least=0.35),
     )
     theirs, mine, machine = [], [], Machine()
     with tempfile.TemporaryDirectory() as cache:

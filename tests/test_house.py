@@ -56,7 +56,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 def test_the_parts_of_training_import_in_their_order() -> None:
-    order = ["normalize", "recipes", "evaluating", "engine"]
+    order = ["normalize", "machine", "recipes", "evaluating", "engine"]
     for place, part in enumerate(order):
         later = tuple(f"netwright.training.{other}" for other in order[place + 1 :])
         mine = SOURCE / "training" / part
@@ -97,13 +97,13 @@ def test_no_package_is_named_like_a_public_function() -> None:
     [
         "graph.tracing",
         "graph.values",
-        "training.chance",
-        "training.crops",
-        "training.losses",
-        "training.regularizing",
-        "training.rates",
-        "training.recipe",
-        "training.recipe_files",
+        "training.engine.chance",
+        "training.evaluating.crops",
+        "training.engine.losses",
+        "training.engine.regularizing",
+        "training.engine.rates",
+        "training.recipes.recipe",
+        "training.recipes.recipe_files",
         "training.seeds",
         "zoo",
         "costing.table",

@@ -19,7 +19,7 @@ from netwright.errors import FailedError, NetwrightError
 from netwright.graph import Value
 from netwright.graph.values import AtLeast
 from netwright.optim import OPTIMIZERS
-from netwright.training.engine.machine import Machine
+from netwright.training.machine import Machine
 from netwright.training.recipes.presets import PRESETS, presets_json, presets_markdown, presets_text
 from netwright.training.recipes.recipe import Optimizing, Recipe, Regularization, Teacher
 from netwright.training.recipes.recipe_files import changed, plain, read_recipe, to_toml, write_recipe

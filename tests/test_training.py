@@ -237,6 +237,33 @@ class Greedy(torch.nn.Module):
         return made
 
 
+def test_an_evaluation_that_memory_does_not_suffice_for_goes_on_in_halves(task: Task) -> None:
+    from netwright.training import evaluate_model
+
+    class Tight(torch.nn.Module):
+        """As `Greedy`, in evaluation."""
+
+        def __init__(self, inner: torch.nn.Module, most: int) -> None:
+            super().__init__()
+            self.inner, self.most, self.seen = inner, most, list[int]()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if len(x) > self.most:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            self.seen.append(len(x))
+            made: torch.Tensor = self.inner(x)
+            return made
+
+    model = nw.build(NET, 8, channels=1, seed=0)
+    whole, tight = evaluate_model(model, task.train, task.normalize, 100), Tight(model, 30)
+    parts = evaluate_model(tight, task.train, task.normalize, 100)
+    torch.testing.assert_close(parts.probabilities, whole.probabilities, rtol=1e-5, atol=1e-6)
+    assert max(tight.seen) == 25
+    assert sum(tight.seen) == len(task.train)
+    with pytest.raises(torch.OutOfMemoryError):
+        evaluate_model(Tight(model, 0), task.train, task.normalize)
+
+
 def test_where_memory_does_not_suffice_smaller_parts_are_taken(task: Task) -> None:
     said: list[str] = []
     model = nw.build(NET, 8, channels=1, seed=0)

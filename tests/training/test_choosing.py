@@ -14,7 +14,7 @@ from netwright.training import Machine, Recipe
 from netwright.training.engine import choosing
 from netwright.training.engine.batches import Task
 from netwright.training.engine.choosing import Choice, choose, settled
-from netwright.training.engine.machine import device_of
+from netwright.training.machine import device_of
 from tests.training import NET, digits_task
 
 CPU = torch.device("cpu")

@@ -127,7 +127,7 @@ def load_run(run: str, weights: str | None, device: str = "cpu") -> Run:
     if weights is None and not Path(run).is_dir():
         read_network(run)  # an unknown name is told as such
         raise NetwrightError(f"{run} has no weights: give the folder of a run, or --weights W")
-    from netwright.training.engine.machine import Machine, device_of
+    from netwright.training.machine import Machine, device_of
     from netwright.training.run import load, load_network
 
     place = device_of(Machine(device=device))

@@ -13,7 +13,7 @@ from netwright.errors import NetwrightError
 from netwright.graph import Value
 
 if TYPE_CHECKING:
-    from netwright.training.engine.machine import Machine
+    from netwright.training.machine import Machine
     from netwright.training.recipes.recipe import Recipe
 
 KEY = "KEY=VALUE"
@@ -179,7 +179,7 @@ def _recipe(name: str | None, settings: list[str]) -> Recipe:
 
 def _machine(device: str, precision: str, workers: int | None, settings: tuple[str, ...]) -> Machine:
     """With a precision of "auto", layout and compilation are measured as well, where they are not set."""
-    from netwright.training.engine.machine import Machine
+    from netwright.training.machine import Machine
     from netwright.training.recipes.recipe_files import changed
 
     asked = [f"device={device}", f"precision={precision}", *([f"workers={workers}"] if workers is not None else [])]

@@ -28,9 +28,9 @@ from netwright.training.engine.batches import Batch, Batches, Task, Where
 from netwright.training.engine.checkpoints import KEPT
 from netwright.training.engine.graphs import Graphs
 from netwright.training.engine.loop import Session, Training
-from netwright.training.engine.machine import Machine, configured, lacks_memory
 from netwright.training.engine.rates import learning_rate
 from netwright.training.evaluating.evaluation import evaluate_model
+from netwright.training.machine import Machine, configured, lacks_memory
 from netwright.training.normalize import Normalize
 from netwright.training.plan import Plan, open_for
 from netwright.training.recipes.recipe import Recipe

@@ -28,12 +28,12 @@ from netwright.training.engine.batches import Task
 from netwright.training.engine.checkpoints import Checkpoints
 from netwright.training.engine.choosing import choose
 from netwright.training.engine.loop import SECONDS, Session, Training
-from netwright.training.engine.machine import Machine, configured, device_of, used
 from netwright.training.engine.moments import Watch
 from netwright.training.engine.processes import ALONE, Processes, joined, local_device, share_norms
 from netwright.training.engine.regularizing import drop_paths, freeze, recompute, with_dropout
 from netwright.training.evaluating.evaluation import Cache, evaluate_model
 from netwright.training.logs import Log, all_of, on_bar
+from netwright.training.machine import Machine, configured, device_of, used
 from netwright.training.plan import Plan, open_for
 from netwright.training.recipes.recipe import Recipe
 from netwright.training.results import summary, worst_pictures, write_run

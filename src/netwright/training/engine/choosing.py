@@ -17,10 +17,10 @@ from netwright.errors import FailedError
 from netwright.graph import Graph
 from netwright.graph.layers import Conv
 from netwright.training.engine.batches import Batch, Batches, Task, Where
-from netwright.training.engine.machine import Machine, lacks_memory, layout_of
 from netwright.training.engine.processes import ALONE
 from netwright.training.engine.rates import learning_rate
 from netwright.training.engine.step import Stepper
+from netwright.training.machine import Machine, lacks_memory, layout_of
 from netwright.training.recipes.recipe import Recipe
 
 ROUNDS = 5  # of one step each, in turns

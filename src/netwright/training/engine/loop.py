@@ -19,13 +19,13 @@ from netwright.graph import to_json
 from netwright.training.engine.batches import Batch, Batches, Task, Where, contents_of
 from netwright.training.engine.checkpoints import Checkpoints, State, flattened, unflattened
 from netwright.training.engine.graphs import Graphs
-from netwright.training.engine.machine import Machine, lacks_memory, layout_of
 from netwright.training.engine.moments import Epoch, Moment, Watch
 from netwright.training.engine.processes import ALONE, Processes
 from netwright.training.engine.rates import learning_rate
 from netwright.training.engine.signals import Signals
 from netwright.training.engine.step import Stepper
 from netwright.training.evaluating.evaluation import evaluate_model
+from netwright.training.machine import Machine, lacks_memory, layout_of
 from netwright.training.recipes.recipe import Recipe
 from netwright.version import VERSION
 

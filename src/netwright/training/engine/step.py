@@ -16,7 +16,7 @@ from netwright.training.engine.chance import seed_of
 from netwright.training.engine.distilling import distilled
 from netwright.training.engine.ema import Average
 from netwright.training.engine.losses import per_picture
-from netwright.training.engine.machine import Machine
+from netwright.training.machine import Machine
 from netwright.training.recipes.recipe import Optimizing, Recipe
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

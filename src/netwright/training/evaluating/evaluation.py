@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from netwright.errors import NetwrightError
 from netwright.inference.onnx_files import OnnxNetwork
 from netwright.progress import Step
 from netwright.training.evaluating.crops import Crops
+from netwright.training.machine import lacks_memory
 from netwright.training.normalize import Normalize, to_batch
 
 Cache = Path | Literal["default"] | None
@@ -232,16 +233,21 @@ def evaluate_model(
     """Run a model in evaluation mode over all pictures, in order, `batch` at a time, on the device where it is.
 
     With `crops`, the probabilities are the mean of those of several views; the pictures then have the side `crops.side`.
-    `step` is told how many are done, of how many. Raises NetwrightError where there are no pictures.
+    `step` is told how many are done, of how many. Where memory does not suffice, a batch is taken in halves. Raises
+    NetwrightError where there are no pictures.
     """
     first = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     parts, started = [], time.monotonic()
+
+    def shares(pixels: Array) -> Tensor:
+        whole = to_batch(pixels).to(first.device)
+        views = crops.views(whole) if crops else [whole]
+        each = [_logits(model, normalize(view).to(first.dtype)).float().softmax(1) for view in views]
+        return each[0] if len(each) == 1 else torch.stack(each).mean(0)
+
     with _evaluating(model):
         for pixels in _slices(pictures, batch):
-            whole = to_batch(pixels).to(first.device)
-            views = crops.views(whole) if crops else [whole]
-            shares = [_logits(model, normalize(view).to(first.dtype)).float().softmax(1) for view in views]
-            parts.append(shares[0] if len(shares) == 1 else torch.stack(shares).mean(0))
+            parts.append(_in_halves(shares, pixels))
             if step is not None:
                 _tell(step, min(len(parts) * batch, len(pictures)), len(pictures), started)
     return _evaluation(parts, pictures, crops.count if crops else 1)
@@ -270,6 +276,17 @@ def _slices(pictures: Pictures, batch: int) -> Iterator[Array]:
         raise NetwrightError(f"batch is {batch}, expected at least 1")
     for start in range(0, len(pictures), batch):
         yield np.require(pictures.pixels[start : start + batch], requirements="W")
+
+
+def _in_halves(shares: Callable[[Array], Tensor], pixels: Array) -> Tensor:
+    """The shares of some pictures; where memory does not suffice for all at once, of halves of them."""
+    try:
+        return shares(pixels)
+    except RuntimeError as error:
+        if len(pixels) == 1 or not lacks_memory(error):
+            raise
+    half = len(pixels) // 2
+    return torch.cat([_in_halves(shares, part) for part in (pixels[:half], pixels[half:])])
 
 
 def _evaluation(parts: list[Tensor], pictures: Pictures, crops: int) -> Evaluation:
