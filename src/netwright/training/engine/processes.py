@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 import torch.distributed.distributed_c10d as c10d
-import torch.distributed.rendezvous as meeting
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
-    store, rank, world = next(meeting.rendezvous("env://", timeout=WAIT))
+    store, rank, world = next(rendezvous("env://", timeout=WAIT))
     store = _unused(store, rank, world)
     # WAIT is long: the others wait while the first one decodes all pictures, compiles, evaluates
     if device.type == "cuda":
