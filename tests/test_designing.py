@@ -187,6 +187,7 @@ class Interrupted(Progress):
 
 
 @pytest.mark.parametrize("lines", [1, 2, 4, 5])
+@pytest.mark.slow
 def test_going_on_after_ctrl_c_ends_as_if_nothing_had_happened(lines: int, photos: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"macs": "1M", "image": 24, "effort": TINY}
     whole = nw.design(photos, out=tmp_path / "whole", progress=QUIET, **options)
@@ -234,6 +235,7 @@ def test_kill_at_random_moments(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "netwright", "design", "digits", "--max-macs", "300K", "-o", str(tmp_path / "run")]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -260,6 +262,7 @@ def test_a_sample_is_the_start_of_a_longer_one() -> None:
 
 
 @pytest.mark.parametrize(("image", "channels"), [(8, 1), (28, 1), (64, 3), (224, 3)])
+@pytest.mark.slow
 def test_no_draw_is_smaller_than_the_smallest(image: int, channels: int) -> None:
     space = regnet_for(image, 10)
     least, graph = smallest(space, image, channels)

@@ -88,7 +88,7 @@ def leaves(cls: type[Value]) -> dict[str, Any]:
 
 
 @given(RECIPES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_recipe_is_the_same_after_a_trip_through_a_file(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> None:
     path = tmp_path_factory.mktemp("toml") / "r.toml"
     write_recipe(recipe, path)
@@ -232,7 +232,7 @@ def _quoted(text: str) -> str:
 
 
 @given(RECIPES, st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_any_key_can_be_set_from_its_text(recipe: Recipe, data: st.DataObject) -> None:
     """What a file of the other recipe says of a key, given as a setting, makes the key that of the other."""
     other = data.draw(RECIPES)

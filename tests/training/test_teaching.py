@@ -27,6 +27,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_teacher_sees_what_it_was_trained_with(taught: Path) -> None:
     """The student's batch has another mean and deviation: the same pictures, normalized both ways, get the same answers."""
     task = digits_task(50)
@@ -47,6 +48,7 @@ def test_no_teacher_is_asked_where_the_recipe_names_none() -> None:
 
 
 @pytest.mark.parametrize("kind", ["soft", "hard"])
+@pytest.mark.slow
 def test_a_student_learns_from_its_teacher_alone(taught: Path, tmp_path: Path, kind: str) -> None:
     """With weight 1 labels count for nothing: what it knows it has from the teacher."""
     small = NET.replace(w_0=8, group_width=8)
