@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from netwright.report.diagram.draw import draw
     from netwright.runtime import build, preprocessing_of, save_weights
     from netwright.runtime.forms import convert, grow
+    from netwright.scaling import scale
     from netwright.studies import design
     from netwright.training import Recipe
     from netwright.training.exporting import export, export_int8
@@ -57,6 +58,8 @@ _LATER = {
     "optim": "",
     "preprocessing_of": "netwright.runtime",
     "save_weights": "netwright.runtime",
+    "scale": "netwright.scaling",
+    "scaling": "",
     "spaces": "",
     "train": "netwright.training.train",
     "zoo": "",
@@ -92,6 +95,7 @@ __all__ = [
     "networks",
     "preprocessing_of",
     "save_weights",
+    "scale",
     "to_json",
     "trace",
     "train",

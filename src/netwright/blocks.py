@@ -7,6 +7,7 @@ from typing import Literal
 
 from netwright.graph import Count, Design, FeatureMap, Positive, concat
 from netwright.graph.layers import Pair, pair
+from netwright.graph.resizing import Resizing, rounded
 
 # ---------------------------------------------------------------- convolution, norm, rectifier
 
@@ -39,6 +40,24 @@ def classify(x: FeatureMap, name: str, classes: int, dropout: float | None = Non
     if dropout is not None:
         x = x.dropout(dropout, name=site)
     return x.linear(name, classes, role="head")
+
+
+def doubled(width: int | tuple[int, ...], stages: int) -> tuple[int, ...]:
+    """The width of each stage: as given, or doubled from stage to stage where there is one number.
+
+    >>> doubled(64, 4), doubled((64, 136), 2)
+    ((64, 128, 256, 512), (64, 136))
+    """
+    return width if isinstance(width, tuple) else tuple([width << i for i in range(stages)])
+
+
+def whole_groups(base: int = 64, parts: int = 1) -> int:
+    """The least multiple of 8 at which width x `base` / 64, the width of a bottleneck's group, divides into `parts`.
+
+    >>> whole_groups(4), whole_groups(4, 2), whole_groups(128)
+    (16, 32, 8)
+    """
+    return math.lcm(8, 64 * parts // math.gcd(64 * parts, base))
 
 
 def stage(x: FeatureMap, block: Design, depth: int, width: int, stride: int) -> FeatureMap:
@@ -221,11 +240,9 @@ class Stage(Design):
         """Widths are rounded to multiples of 8, depths upwards."""
         return stage(x, self.block, math.ceil(self.depth * deeper), rounded(self.width * wider), self.stride)
 
-
-def rounded(width: float, multiple: int = 8) -> int:
-    """The nearest multiple, half of one upwards, but never less than nine tenths of the width (MobileNet's rule)."""
-    near = max(multiple, int(width + multiple / 2) // multiple * multiple)
-    return near if near >= 0.9 * width else near + multiple
+    def resized(self, by: Resizing, wider: float = 1, deeper: float = 1) -> Stage:
+        """Scaled on top of what the network multiplies itself by, so that each number is rounded once."""
+        return self.replace(depth=by.depth(self.depth * deeper), width=by.width(self.width * wider))
 
 
 # ---------------------------------------------------------------- Inception v1

@@ -73,3 +73,22 @@ def short_bytes(count: int | float) -> str:
     """Three significant digits with a decimal prefix: 24_000_000_000 -> '24.0 GB'."""
     amount = short_amount(count)
     return f"{amount}B" if amount[-1].isalpha() else f"{amount} B"
+
+
+_TIME = re.compile(r"\s*(\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})\s*(ms|s|us)?\s*", re.IGNORECASE | re.ASCII)
+
+
+def parse_milliseconds(text: str | float) -> float:
+    """Milliseconds: `5`, `5.5ms`, `800us`, `0.2s`.
+
+    Returns a positive number. Raises NetwrightError for anything else.
+
+    >>> parse_milliseconds("0.2s"), parse_milliseconds(5)
+    (200.0, 5.0)
+    """
+    found = _TIME.fullmatch(str(text))
+    if found is not None and not isinstance(text, bool):
+        milliseconds = float(found[1]) * {"s": 1e3, "us": 1e-3}.get((found[2] or "").lower(), 1.0)
+        if milliseconds > 0:
+            return milliseconds
+    raise NetwrightError(f"{str(text)[:40]!r} is not a time: write positive milliseconds such as 5, 5.5ms or 0.2s")

@@ -17,6 +17,7 @@ COMMANDS = {  # name -> what --help says of it
     "list": "The networks of the zoo, with params and macs.",
     "cost": "What a network costs: counts, memory, predicted latency.",
     "compare": "What several networks cost, side by side.",
+    "scale": "A network made larger or smaller: by a factor, or to a budget.",
     "draw": "A picture of a network: SVG, or DOT text.",
     "bench": "Measure how fast a network runs here, and in which runtime.",
     "calibrate": "Measure this machine once, so that latency can be predicted.",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, dataclass_transform
 
 from netwright.errors import DesignError, NetwrightError, did_you_mean
+from netwright.graph.resizing import Resizing, Rounding
 
 SCHEMA = 1  # of the JSON form; raised when an old file would be read wrongly
 
@@ -111,6 +112,20 @@ class Design(Value, abstract=True):
     def __call__(self, *maps_and_arguments: Any) -> Any:
         """Write the layers on the first argument's tape; returns a feature map, or a tuple of them."""
         raise DesignError(f"{type(self).__name__} has no __call__: it cannot be traced")
+
+    def scaled(self, *, width: float = 1.0, depth: float = 1.0, rounding: Rounding = "up") -> Self:
+        """A design of the same family, `width` times as wide and `depth` times as deep; `Resizing` says how that is rounded.
+
+        Raises NetwrightError for a factor or rounding that cannot be, DesignError where the family has no such numbers.
+        """
+        by = Resizing(width, depth, rounding)
+        return self if width == depth == 1 else self.resized(by)
+
+    def resized(self, by: Resizing) -> Self:
+        """What a family that scales defines: itself, with `by.width(...)` and `by.depth(...)` of its widths and depths."""
+        raise DesignError(
+            f"{type(self).__name__} has no widths and depths to scale: only its resolution can be (rule resolution)"
+        )
 
 
 @functools.cache

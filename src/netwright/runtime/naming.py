@@ -98,7 +98,10 @@ def _by_rules(*rules: tuple[str, str | Callable[[re.Match[str]], str]]) -> Renam
 def _timm_vgg(design: Design) -> Naming:
     assert isinstance(design, VGG)
     head = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc"}
-    shapes: dict[str, Shape] = {"classifier.0.weight": (4096, design.widths[-1], 7, 7), "classifier.3.weight": (4096, 4096, 1, 1)}
+    shapes: dict[str, Shape] = {
+        "classifier.0.weight": (design.hidden, design.widths[-1], 7, 7),
+        "classifier.3.weight": (design.hidden, design.hidden, 1, 1),
+    }
     return Naming("timm", lambda name: head.get(name, name), shapes)  # its head slides over the map as convolutions
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netwright.blocks import MBConv, SqueezeExcite, Stage, rounded
+from netwright.blocks import MBConv, SqueezeExcite, Stage
 from netwright.graph import Count, Design, FeatureMap, Fraction, Positive, Size
 from netwright.graph.initial import Draw, Initial, he
+from netwright.graph.resizing import Resizing, rounded
 from netwright.zoo.mobilenet import mobile_head, mobile_neck, mobile_stem
 
 INITIAL = Initial(conv=he("groups"), head=Draw("uniform", "out", 1 / 3), identity=False)  # the authors' code
@@ -23,7 +24,10 @@ class EfficientNet(Design):
 
     Widths are rounded to multiples of 8, depths upwards. `same` pads as the authors' TensorFlow does,
     else symmetrically; `eps` is that of the norms (1e-3 in TensorFlow). What the released weights need is
-    set when they are loaded.
+    set when they are loaded. `stem` and `neck` are the widths of the first convolution and of the last 1x1.
+
+    The presets are not the formula alpha^phi, beta^phi, gamma^phi of Section 3.3, which `netwright.scaling` computes: they are
+    rounded by hand (B7: width 2.0, depth 3.1 and 600 px imply phi 7.3, 6.2 and 7.05) and raise dropout too.
     """
 
     stages: tuple[Stage, ...] = (
@@ -37,6 +41,8 @@ class EfficientNet(Design):
     )
     width: Positive = 1.0
     depth: Positive = 1.0
+    stem: Count = 32
+    neck: Count = 1280
     dropout: Fraction = 0.2
     eps: Positive = 1e-5
     same: bool = False
@@ -46,12 +52,18 @@ class EfficientNet(Design):
     initial: ClassVar[Initial] = INITIAL
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.section("stem", mobile_stem, rounded(32 * self.width), "silu", self.eps, self.same)
+        x = x.section("stem", mobile_stem, rounded(self.stem * self.width), "silu", self.eps, self.same)
         for i, row in enumerate(self.stages):
             block = row.block.replace(eps=self.eps, same=self.same)
             x = x.block(f"blocks.{i}", row.replace(block=block), self.width, self.depth)
-        x = x.section("neck", mobile_neck, rounded(1280 * self.width), "silu", self.eps)
+        x = x.section("neck", mobile_neck, rounded(self.neck * self.width), "silu", self.eps)
         return x.section("head", mobile_head, self.dropout, self.classes)
+
+    def resized(self, by: Resizing) -> EfficientNet:
+        """With stages, stem and neck as they come out, and `width` and `depth` 1."""
+        stages = tuple([row.resized(by, self.width, self.depth) for row in self.stages])
+        stem, neck = by.width(self.stem * self.width), by.width(self.neck * self.width)
+        return self.replace(stages=stages, width=1.0, depth=1.0, stem=stem, neck=neck)
 
 
 _RELU_GATE = SqueezeExcite(1 / 4, 1, "relu", "conv_reduce", "conv_expand")
@@ -70,6 +82,8 @@ class MnasNet(Design):
         Stage(MBConv(6, 3, None, "relu"), 1, 320, 1),
     )
     width: Positive = 1.0
+    stem: Count = 32
+    neck: Count = 1280
     dropout: Fraction = 0.2
     classes: Size = 1000
     resolution: Count = 224
@@ -77,11 +91,15 @@ class MnasNet(Design):
     initial: ClassVar[Initial] = INITIAL
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.section("stem", mobile_stem, rounded(32 * self.width), "relu", 1e-5, False)
+        x = x.section("stem", mobile_stem, rounded(self.stem * self.width), "relu", 1e-5, False)
         for i, row in enumerate(self.stages):
             x = x.block(f"blocks.{i}", row, self.width)
-        x = x.section("neck", mobile_neck, 1280, "relu", 1e-5)
+        x = x.section("neck", mobile_neck, self.neck, "relu", 1e-5)
         return x.section("head", mobile_head, self.dropout, self.classes)
+
+    def resized(self, by: Resizing) -> MnasNet:
+        stages = tuple([row.resized(by, self.width) for row in self.stages])
+        return self.replace(stages=stages, width=1.0, stem=by.width(self.stem * self.width), neck=by.width(self.neck))
 
 
 PRESETS = {  # the authors' code: width, depth, resolution in px, dropout

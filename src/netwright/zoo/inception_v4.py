@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from netwright.blocks import chain, classify, unit
+from netwright.errors import DesignError
 from netwright.graph import Count, Design, FeatureMap, Fraction, Positive, Size, concat
 from netwright.graph.initial import Draw, Initial
+from netwright.graph.resizing import Resizing
 
 
 class InceptionV4(Design):
@@ -29,6 +31,16 @@ class InceptionV4(Design):
                 x = x.block(f"features.{number + depth}", reduction)
             number += depth + 1
         return x.section("head", v4_head, self.dropout, self.classes)
+
+    def resized(self, by: Resizing) -> InceptionV4:
+        return self.replace(depths=deeper("InceptionV4", self.depths, by))
+
+
+def deeper(name: str, depths: tuple[int, int, int], by: Resizing) -> tuple[int, ...]:
+    """More modules of each kind; what is in them has the widths of the paper's figures."""
+    if by.wider != 1:
+        raise DesignError(f"{name} has no widths to scale, its modules are drawn one by one: scale its depth or its resolution")
+    return tuple(map(by.depth, depths))
 
 
 def v4_stem(x: FeatureMap) -> FeatureMap:
@@ -130,6 +142,9 @@ class InceptionResNetV2(Design):
         x = x.repeat([f"repeat_1.{i}" for i in range(b)], irv2_b, scale_b).block("mixed_7a", irv2_reduce_b)
         x = x.repeat([f"repeat_2.{i}" for i in range(c)], irv2_c, scale_c, True).block("block8", irv2_c, 1.0, False)
         return x.section("head", irv2_head, self.dropout, self.classes)
+
+    def resized(self, by: Resizing) -> InceptionResNetV2:
+        return self.replace(depths=deeper("InceptionResNetV2", self.depths, by))
 
 
 def irv2_stem(x: FeatureMap) -> FeatureMap:

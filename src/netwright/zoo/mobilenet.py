@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netwright.blocks import MBConv, Stage, classify, rounded, stage
+from netwright.blocks import MBConv, Stage, classify, stage
 from netwright.graph import Count, Design, FeatureMap, Fraction, Positive, Size
 from netwright.graph.initial import Initial, truncated
+from netwright.graph.resizing import Resizing, rounded
+from netwright.graph.values import same_length
 
 INITIAL = Initial(conv=truncated(0.09), head=truncated(0.09), identity=False)  # the authors' code; the papers do not say
 
@@ -19,27 +21,34 @@ class Separable(Design):
         return x.conv("conv_pw", width, 1).norm("bn2").activation("relu6")
 
 
-TABLE_1 = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))  # width, depth, stride of V1
-
-
 class MobileNetV1(Design):
     """Depthwise separable convolutions (Table 1); `width` is the paper's multiplier alpha. Weight names: timm.
 
-    The activation is ReLU6, as in the released code.
+    The activation is ReLU6, as in the released code. All stages but the first one stride.
     """
 
     width: Positive = 1.0
+    stem: Count = 32
+    depths: tuple[Count, ...] = (1, 2, 2, 6, 2)
+    widths: tuple[Count, ...] = (64, 128, 256, 512, 1024)
     dropout: Fraction = 0.2
     classes: Size = 1000
     resolution: Count = 224
 
     initial: ClassVar[Initial] = INITIAL
 
+    def check(self) -> None:
+        same_length(self, "depths", "widths")
+
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.section("stem", mobile_stem, rounded(32 * self.width), "relu6", 1e-5, False)
-        for i, (width, depth, stride) in enumerate(TABLE_1):
-            x = x.block(f"blocks.{i}", stage, Separable(), depth, rounded(width * self.width), stride)
+        x = x.section("stem", mobile_stem, rounded(self.stem * self.width), "relu6", 1e-5, False)
+        for i, (depth, width) in enumerate(zip(self.depths, self.widths, strict=True)):
+            x = x.block(f"blocks.{i}", stage, Separable(), depth, rounded(width * self.width), 1 if i == 0 else 2)
         return x.section("head", mobile_head, self.dropout, self.classes)
+
+    def resized(self, by: Resizing) -> MobileNetV1:
+        stem, *widths = [by.width(width * self.width) for width in (self.stem, *self.widths)]
+        return self.replace(width=1.0, stem=stem, depths=tuple(map(by.depth, self.depths)), widths=tuple(widths))
 
 
 class MobileNetV2(Design):
@@ -55,6 +64,8 @@ class MobileNetV2(Design):
         Stage(MBConv(6), 1, 320, 1),
     )
     width: Positive = 1.0
+    stem: Count = 32
+    neck: Count = 1280
     dropout: Fraction = 0.2
     classes: Size = 1000
     resolution: Count = 224
@@ -62,11 +73,17 @@ class MobileNetV2(Design):
     initial: ClassVar[Initial] = INITIAL
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.section("stem", mobile_stem, rounded(32 * self.width), "relu6", 1e-5, False)
+        x = x.section("stem", mobile_stem, rounded(self.stem * self.width), "relu6", 1e-5, False)
         for i, row in enumerate(self.stages):
             x = x.block(f"blocks.{i}", row, self.width)
-        x = x.section("neck", mobile_neck, max(1280, rounded(1280 * self.width)), "relu6", 1e-5)
+        x = x.section("neck", mobile_neck, max(self.neck, rounded(self.neck * self.width)), "relu6", 1e-5)
         return x.section("head", mobile_head, self.dropout, self.classes)
+
+    def resized(self, by: Resizing) -> MobileNetV2:
+        """Here the last 1x1 follows downwards too."""
+        stages = tuple([row.resized(by, self.width) for row in self.stages])
+        stem, neck = by.width(self.stem * self.width), by.width(self.neck * max(1.0, self.width))
+        return self.replace(stages=stages, width=1.0, stem=stem, neck=neck)
 
 
 def mobile_stem(x: FeatureMap, width: int, activation: str, eps: float, same: bool) -> FeatureMap:

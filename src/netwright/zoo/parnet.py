@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from netwright.blocks import classify
 from netwright.graph import Count, Design, FeatureMap, Fraction, Size, concat
 from netwright.graph.initial import UNIFORM, Initial
+from netwright.graph.resizing import Resizing
 
 
 class ParNet(Design):
@@ -39,6 +40,9 @@ class ParNet(Design):
         y = fused(low.block("streams.2", stream, form, self.depths[2]), y, "combine", form, third, 1)
         x = y.block("combine.3.block", form, last, 2)
         return x.section("head", parnet_head, self.dropout, self.classes)
+
+    def resized(self, by: Resizing) -> ParNet:
+        return self.replace(widths=tuple(map(by.width, self.widths)), depths=tuple(map(by.depth, self.depths)))
 
 
 class ParBlock(Design):

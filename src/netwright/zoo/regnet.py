@@ -6,10 +6,12 @@ import functools
 import math
 from typing import Annotated, ClassVar
 
-from netwright.blocks import SqueezeExcite, classify, rounded
+from netwright.blocks import SqueezeExcite, classify
+from netwright.errors import DesignError
 from netwright.graph import Count, Design, FeatureMap, Fraction, Positive, Size
 from netwright.graph.initial import Initial, he
-from netwright.graph.values import AtLeast
+from netwright.graph.resizing import Resizing, rounded
+from netwright.graph.values import AtLeast, same_length
 
 
 class RegNet(Design):
@@ -19,7 +21,8 @@ class RegNet(Design):
     blocks of equal width are a stage. `group_width` is the width of a group, not the number of groups.
     The first convolution has `stem_stride` 2 in the paper; 1 suits pictures of a few pixels. `up` rounds
     stages to their group width as torchvision does, which gives wider ones for some presets: its
-    networks (`regnet_x_400mf` and its like) are not all the paper's.
+    networks (`regnet_x_400mf` and its like) are not all the paper's. `depths` and `widths`, one of each per stage, stand in
+    place of what the numbers give: a scaled RegNet has them, for it has seldom five such numbers.
     """
 
     depth: Count = 22
@@ -31,6 +34,8 @@ class RegNet(Design):
     stem: Count = 32
     stem_stride: Count = 2
     up: bool = False
+    depths: tuple[Count, ...] = ()
+    widths: tuple[Count, ...] = ()
     classes: Size = 1000
     resolution: Count = 224
 
@@ -38,6 +43,8 @@ class RegNet(Design):
 
     def stages(self) -> list[tuple[int, int, int]]:
         """(depth, width, group width) of every stage; widths are multiples of their group width."""
+        if self.widths:
+            return [(d, w, min(self.group_width, w)) for d, w in zip(self.depths, self.widths, strict=True)]
         found, widths = [], self.block_widths()
         for width in dict.fromkeys(widths):  # they never fall: equal ones stand together
             group = min(self.group_width, width)
@@ -45,8 +52,15 @@ class RegNet(Design):
             found.append((widths.count(width), fitted, group))
         return found
 
+    def check(self) -> None:
+        if self.depths or self.widths:
+            same_length(self, "depths", "widths")
+        for width in self.widths:
+            if width % min(self.group_width, width):
+                raise DesignError(f"RegNet: a width is {width}, expected a multiple of the group width {self.group_width}")
+
     def block_widths(self) -> list[int]:
-        """Width of each block, quantized to w_0 w_m^k and rounded to 8 (equations 2 to 4)."""
+        """Width that the five numbers give each block, quantized to w_0 w_m^k and rounded to 8 (equations 2 to 4)."""
         w_0, w_a, log, scale = self.w_0, self.w_a, math.log, math.log(self.w_m)
         powers = [round(log((w_0 + w_a * j) / w_0) / scale) for j in range(self.depth)]
         width = {k: round(w_0 * self.w_m**k / 8) * 8 for k in set(powers)}
@@ -58,6 +72,13 @@ class RegNet(Design):
             x = x.block(f"s{i + 1}", stage, depth, width, group, self.squeeze)
         made: FeatureMap = x.block("head", head, self.classes)
         return made
+
+    def resized(self, by: Resizing) -> RegNet:
+        """Stage by stage, and group widths with the stages'. The stem stays: it has one width from 200 MF to 32 GF."""
+        stages = self.stages()
+        widths = tuple([by.fitted(width, group)[0] for _, width, group in stages])
+        depths = tuple([by.depth(depth) for depth, _, _ in stages])
+        return self.replace(depths=depths, widths=widths, group_width=by.group_width(self.group_width))
 
 
 @functools.cache

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from netwright.blocks import classify
 from netwright.graph import Count, Design, FeatureMap, Positive, Size
 from netwright.graph.initial import UNIFORM, Initial
+from netwright.graph.resizing import Resizing
 
 
 class RepVGG(Design):
@@ -37,6 +39,15 @@ class RepVGG(Design):
             x = x.block(f"stages.{i}", rep_stage, depth, width, self.groups, self.deploy)
         made: FeatureMap = x.block("head", rep_head, self.classes)
         return made
+
+    def resized(self, by: Resizing) -> RepVGG:
+        """The first and the last stage come out as multiples of 8, and `a` and `b` follow from them."""
+        depths = tuple(map(by.depth, self.depths))
+        if by.wider == 1:
+            return self.replace(depths=depths)
+        multiple, last = math.lcm(8, self.groups), 64 << len(depths) - 1
+        a, b = by.width(64 * self.a, multiple) / 64, by.width(last * self.b, multiple) / last
+        return self.replace(depths=depths, a=a, b=b)
 
 
 def rep_stage(x: FeatureMap, depth: int, width: int, groups: int, deploy: bool) -> FeatureMap:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from netwright.blocks import Basic, Bottleneck, Branches, Plain, SqueezeExcite, classify, stage
+from netwright.blocks import Basic, Bottleneck, Branches, Plain, SqueezeExcite, classify, doubled, stage, whole_groups
 from netwright.graph import Count, Design, FeatureMap, Size
 from netwright.graph.initial import UNIFORM, Initial, he
+from netwright.graph.resizing import Resizing
+from netwright.graph.values import same_length
 
 Block = Basic | Bottleneck | Branches | Plain
 
@@ -16,13 +18,14 @@ class ResNet(Design):
     """Four stages of residual blocks for 224 px (Table 1). Weight names: torchvision, which timm shares.
 
     Also ResNeXt (arXiv:1611.05431), the wide bottlenecks (arXiv:1605.07146) and SE-ResNet
-    (arXiv:1709.01507) by their block's fields. `deep_stem` is the width of the first two of three 3x3
+    (arXiv:1709.01507) by their block's fields. `width` is the first stage's and doubles from stage to stage,
+    or there is one for each. `deep_stem` is the width of the first two of three 3x3
     convolutions that stand in place of the 7x7 (ResNet-C, arXiv:1812.01187, Fig. 2b), 0 for the 7x7.
     """
 
     depths: tuple[Count, ...] = (3, 4, 6, 3)
     block: Block = Bottleneck()
-    width: Count = 64
+    width: Count | tuple[Count, ...] = 64
     deep_stem: Size = 0
     classes: Size = 1000
     resolution: Count = 224
@@ -30,31 +33,48 @@ class ResNet(Design):
     initial: ClassVar[Initial] = Initial(conv=he("out"), head=UNIFORM)
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.section("stem", resnet_stem, self.width, self.deep_stem)
-        for i, depth in enumerate(self.depths):
-            x = x.block(f"layer{i + 1}", stage, self.block, depth, self.width << i, 1 if i == 0 else 2)
+        widths = doubled(self.width, len(self.depths))
+        x = x.section("stem", resnet_stem, widths[0], self.deep_stem)
+        for i, (depth, width) in enumerate(zip(self.depths, widths, strict=True)):
+            x = x.block(f"layer{i + 1}", stage, self.block, depth, width, 1 if i == 0 else 2)
         return x.section("head", resnet_head, self.classes)
+
+    def check(self) -> None:
+        if isinstance(self.width, tuple):
+            same_length(self, "depths", "width")
+
+    def resized(self, by: Resizing) -> ResNet:
+        """Groups stay as many and become wider: widths are multiples by which a group's width comes out whole."""
+        multiple = whole_groups(getattr(self.block, "base", 64), getattr(self.block, "reduce_first", 1))
+        widths = tuple([by.width(width, multiple) for width in doubled(self.width, len(self.depths))])
+        deep = by.width(self.deep_stem) if self.deep_stem else 0
+        return self.replace(depths=tuple(map(by.depth, self.depths)), width=widths, deep_stem=deep)
 
 
 class CifarResNet(Design):
     """Three stages for 32 px, 6n + 2 layers (Section 4.2). Weight names: the widely used public ones.
 
-    Shortcuts subsample and pad with zeros (option A), as the paper does on CIFAR-10.
+    Shortcuts subsample and pad with zeros (option A), as the paper does on CIFAR-10. `width` is the first stage's
+    and doubles from stage to stage, or there is one for each.
     """
 
     depth: Count = 3
     block: Block = Basic("pad")
-    width: Count = 16
+    width: Count | tuple[Count, Count, Count] = 16
     classes: Size = 10
     resolution: Count = 32
 
     initial: ClassVar[Initial] = Initial(conv=he("in"), head=he("in"))
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.section("stem", cifar_stem, self.width)
-        for i in range(3):
-            x = x.block(f"layer{i + 1}", stage, self.block, self.depth, self.width << i, 1 if i == 0 else 2)
+        widths = doubled(self.width, 3)
+        x = x.section("stem", cifar_stem, widths[0])
+        for i, width in enumerate(widths):
+            x = x.block(f"layer{i + 1}", stage, self.block, self.depth, width, 1 if i == 0 else 2)
         return x.section("head", cifar_head, self.classes)
+
+    def resized(self, by: Resizing) -> CifarResNet:
+        return self.replace(depth=by.depth(self.depth), width=tuple(map(by.width, doubled(self.width, 3))))
 
 
 def resnet_stem(x: FeatureMap, width: int, deep: int) -> FeatureMap:

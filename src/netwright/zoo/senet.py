@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netwright.blocks import SqueezeExcite, classify, stage
+from netwright.blocks import SqueezeExcite, classify, doubled, stage, whole_groups
 from netwright.graph import Count, Design, FeatureMap, Size
 from netwright.graph.initial import UNIFORM, Initial, he
+from netwright.graph.resizing import Resizing
+from netwright.graph.values import same_length
 
 GATE = SqueezeExcite(multiple=1)  # a sixteenth of the channels, not rounded to eights
 
@@ -49,21 +51,34 @@ class SENet(Design):
     """Four stages of gated residual blocks for 224 px. Weight names: Cadene's port, which timm keeps.
 
     The stem's pooling rounds up instead of padding, as in Caffe. `deep_stem`: three 3x3 convolutions in place of the 7x7.
+    `width` is the first stage's and doubles from stage to stage, or there is one for each.
     """
 
     depths: tuple[Count, ...] = (3, 4, 6, 3)
     block: LegacyBasic | LegacyBottleneck = LegacyBottleneck()
     deep_stem: bool = False
+    width: Count | tuple[Count, ...] = 64
     classes: Size = 1000
     resolution: Count = 224
 
     initial: ClassVar[Initial] = Initial(conv=he("in"), head=UNIFORM)
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.section("stem", senet_stem, self.deep_stem)
-        for i, depth in enumerate(self.depths):
-            x = x.block(f"layer{i + 1}", stage, self.block, depth, 64 << i, 1 if i == 0 else 2)
+        widths = doubled(self.width, len(self.depths))
+        x = x.section("stem", senet_stem, widths[0], self.deep_stem)
+        for i, (depth, width) in enumerate(zip(self.depths, widths, strict=True)):
+            x = x.block(f"layer{i + 1}", stage, self.block, depth, width, 1 if i == 0 else 2)
         return x.section("head", senet_head, self.classes)
+
+    def check(self) -> None:
+        if isinstance(self.width, tuple):
+            same_length(self, "depths", "width")
+
+    def resized(self, by: Resizing) -> SENet:
+        """Groups stay as many and become wider, as in `ResNet`."""
+        multiple = whole_groups(getattr(self.block, "base", 64), 2 if getattr(self.block, "halved", False) else 1)
+        widths = tuple([by.width(width, multiple) for width in doubled(self.width, len(self.depths))])
+        return self.replace(depths=tuple(map(by.depth, self.depths)), width=widths)
 
 
 def _projected(x: FeatureMap, width: int, stride: int, kernel: int) -> FeatureMap:
@@ -72,14 +87,14 @@ def _projected(x: FeatureMap, width: int, stride: int, kernel: int) -> FeatureMa
     return x.conv("downsample.0", width, kernel, stride).norm("downsample.1")
 
 
-def senet_stem(x: FeatureMap, deep: bool) -> FeatureMap:
+def senet_stem(x: FeatureMap, width: int, deep: bool) -> FeatureMap:
     """224 px -> 56 px."""
     if deep:
-        x = x.conv("layer0.conv1", 64, 3, 2).norm("layer0.bn1").relu("layer0.relu1")
-        x = x.conv("layer0.conv2", 64, 3).norm("layer0.bn2").relu("layer0.relu2")
-        x = x.conv("layer0.conv3", 128, 3).norm("layer0.bn3").relu("layer0.relu3")
+        x = x.conv("layer0.conv1", width, 3, 2).norm("layer0.bn1").relu("layer0.relu1")
+        x = x.conv("layer0.conv2", width, 3).norm("layer0.bn2").relu("layer0.relu2")
+        x = x.conv("layer0.conv3", 2 * width, 3).norm("layer0.bn3").relu("layer0.relu3")
     else:
-        x = x.conv("layer0.conv1", 64, 7, 2).norm("layer0.bn1").relu("layer0.relu1")
+        x = x.conv("layer0.conv1", width, 7, 2).norm("layer0.bn1").relu("layer0.relu1")
     return x.max_pool(3, 2, ceil=True, name="pool0")
 
 

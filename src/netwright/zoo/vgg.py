@@ -7,6 +7,7 @@ from typing import ClassVar
 from netwright.blocks import classify
 from netwright.graph import Count, Design, FeatureMap, Fraction, Size
 from netwright.graph.initial import Initial, he, normal
+from netwright.graph.resizing import Resizing
 from netwright.graph.values import same_length
 
 
@@ -16,11 +17,13 @@ class VGG(Design):
     Weight names: torchvision, which numbers all layers of `features` in a row. `batch_norm` is a
     later addition to the paper's networks. Without it, only shallow ones train from the start: convolutions
     start as He et al. 2015 have it, where the paper draws with deviation 0.1 and grows deep from shallow (`grow`).
+    `hidden` is the width of the two linear layers before the classifier.
     """
 
     depths: tuple[Count, ...] = (2, 2, 3, 3, 3)
     widths: tuple[Count, ...] = (64, 128, 256, 512, 512)
     batch_norm: bool = False
+    hidden: Count = 4096
     dropout: Fraction = 0.5
     classes: Size = 1000
     resolution: Count = 224
@@ -35,7 +38,11 @@ class VGG(Design):
         for i, (depth, width) in enumerate(zip(self.depths, self.widths, strict=True)):
             x = x.section(f"stage{i + 1}", vgg_stage, number, depth, width, self.batch_norm)
             number += depth * (3 if self.batch_norm else 2) + 1
-        return x.section("classifier", vgg_head, self.dropout, self.classes)
+        return x.section("classifier", vgg_head, self.hidden, self.dropout, self.classes)
+
+    def resized(self, by: Resizing) -> VGG:
+        depths, widths = tuple(map(by.depth, self.depths)), tuple(map(by.width, self.widths))
+        return self.replace(depths=depths, widths=widths, hidden=by.width(self.hidden))
 
 
 def vgg_stage(x: FeatureMap, number: int, depth: int, width: int, batch_norm: bool) -> FeatureMap:
@@ -49,11 +56,11 @@ def vgg_stage(x: FeatureMap, number: int, depth: int, width: int, batch_norm: bo
     return x.max_pool(2, 2, name=f"features.{number}")
 
 
-def vgg_head(x: FeatureMap, dropout: float, classes: int) -> FeatureMap:
+def vgg_head(x: FeatureMap, hidden: int, dropout: float, classes: int) -> FeatureMap:
     """Three linear layers on a 7 px map; other image sizes are pooled to 7 px."""
     x = x.adaptive_pool(7, name="avgpool").flatten()
-    x = x.linear("classifier.0", 4096).relu("classifier.1").dropout(dropout, name="classifier.2")
-    x = x.linear("classifier.3", 4096).relu("classifier.4")
+    x = x.linear("classifier.0", hidden).relu("classifier.1").dropout(dropout, name="classifier.2")
+    x = x.linear("classifier.3", hidden).relu("classifier.4")
     return classify(x, "classifier.6", classes, dropout, "classifier.5")
 
 

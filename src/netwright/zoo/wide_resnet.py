@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netwright.blocks import classify
+from netwright.blocks import classify, doubled
 from netwright.errors import DesignError
 from netwright.graph import Count, Design, FeatureMap, Fraction, Size
 from netwright.graph.initial import Initial, he
+from netwright.graph.resizing import Resizing
 
 
 class WideResNet(Design):
-    """Three groups of (depth - 4) / 6 pre-activated blocks, `widen` times wider (Table 1). Weight names: the authors'."""
+    """Three groups of (depth - 4) / 6 pre-activated blocks, `widen` times wider (Table 1). Weight names: the authors'.
+
+    `stem` is the width that `widen` multiplies, and doubles from group to group; `widths` stand in place of these
+    products in a scaled network, whose factor is seldom whole.
+    """
 
     depth: Count = 28
     widen: Count = 10
+    stem: Count = 16
+    widths: tuple[Count, Count, Count] | None = None
     dropout: Fraction = 0.0
     classes: Size = 10
     resolution: Count = 32
@@ -26,10 +33,17 @@ class WideResNet(Design):
             raise DesignError(f"WideResNet: depth is {self.depth}, expected 6 n + 4: 10, 16, 22, 28, 34, 40, ...")
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.conv("conv0", 16, 3)
-        for i in range(3):
-            x = x.block(f"group{i}", group, (self.depth - 4) // 6, 16 * self.widen << i, 1 if i == 0 else 2, self.dropout)
+        x = x.conv("conv0", self.stem, 3)
+        for i, width in enumerate(self.widths or doubled(self.stem * self.widen, 3)):
+            x = x.block(f"group{i}", group, (self.depth - 4) // 6, width, 1 if i == 0 else 2, self.dropout)
         return classify(x.norm("bn").relu().global_pool(), "fc", self.classes)
+
+    def resized(self, by: Resizing) -> WideResNet:
+        depth = 6 * by.depth((self.depth - 4) // 6) + 4
+        if by.wider == 1:
+            return self.replace(depth=depth)
+        widths = tuple(map(by.width, self.widths or doubled(self.stem * self.widen, 3)))
+        return self.replace(depth=depth, widths=widths, stem=by.width(self.stem))
 
 
 def group(x: FeatureMap, depth: int, width: int, stride: int, dropout: float) -> FeatureMap:
