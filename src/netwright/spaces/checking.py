@@ -12,9 +12,9 @@ from netwright.graph import Design, own_image, trace
 from netwright.graph.layers import Counts
 from netwright.spaces.base import Space, told
 from netwright.spaces.budgets import COUNTED
-from netwright.spaces.domains import Domain, Whole
+from netwright.spaces.domains import Choice, Domain, Whole
 from netwright.spaces.named import space as as_space
-from netwright.spaces.pick import Pick
+from netwright.spaces.pick import Pick, stem_of
 from netwright.spaces.sampling import same_network
 from netwright.units import short_amount
 
@@ -29,11 +29,6 @@ class Parameter:
     domains: tuple[Domain, ...]
     asked: int
 
-    @property
-    def fixed(self) -> bool:
-        """Whether there is nothing to choose."""
-        return all(len(domain.few()) == 1 for domain in self.domains)
-
     def __str__(self) -> str:
         kind = {Whole: "whole"}.get(type(self.domains[0]), type(self.domains[0]).__name__.lower())
         first, *others = self.domains
@@ -45,7 +40,7 @@ class SpaceReport:
     """What calling a space on seeded picks showed; `problems` are what is wrong with it, one line each.
 
     `none` counts the draws that gave no design, `too_small` those whose design does not fit into the image, `networks` the
-    different networks. `costs` has the params, macs and acts of one image of every design, in the order drawn.
+    different networks, `free` the choices that are neither fixed nor shared with another. `costs` has the params, macs and acts of one image of every design, in the order drawn.
     """
 
     name: str
@@ -57,6 +52,7 @@ class SpaceReport:
     too_small: int
     networks: int
     costs: tuple[Counts, ...] = field(repr=False)
+    free: int = 0
 
     @property
     def ok(self) -> bool:
@@ -77,6 +73,7 @@ class SpaceReport:
             "draws": self.draws,
             "none": self.none,
             "too_small": self.too_small,
+            "degrees_of_freedom": self.free,
             "designs": len(self.costs),
             "networks": self.networks,
             "image": self.image,
@@ -90,7 +87,7 @@ class SpaceReport:
     def __str__(self) -> str:
         wide = max([len(one.name) for one in self.parameters] or [0])
         at = f"{self.image} px" if self.image else "their own image size"
-        lines = [f"{self.name}: {sum(not one.fixed for one in self.parameters)} choices", ""]
+        lines = [f"{self.name}: {self.free} degrees of freedom", ""]
         for one in self.parameters:
             seldom = "" if one.asked == self.draws else f"   (in {100 * one.asked / self.draws:.0f} % of draws)"
             lines.append(f"  {one.name:{wide}}  {one}{seldom}")
@@ -150,7 +147,25 @@ def check_space(space: Any, draws: int = 200, *, image: int | None = None, chann
     parameters = tuple([Parameter(name, tuple(tally.domains[name]), tally.asked[name]) for name in tally.domains])
     problems = tuple(tally.problems.values())
     costs = tuple(tally.costs)
-    return SpaceReport(tested.name, draws, image, parameters, problems, tally.none, tally.too_small, len(tally.networks), costs)
+    return SpaceReport(
+        tested.name,
+        draws,
+        image,
+        parameters,
+        problems,
+        tally.none,
+        tally.too_small,
+        len(tally.networks),
+        costs,
+        _free([pick.chosen for _, pick in first]),
+    )
+
+
+def _free(chosen: list[dict[str, Choice]]) -> int:
+    """How many choices varied over the draws, those that always agreed with another of their stem counted once."""
+    names = dict.fromkeys(name for one in chosen for name in one)
+    columns = {name: tuple([one.get(name) for one in chosen]) for name in names}
+    return len({(stem_of(name), column) for name, column in columns.items() if len(set(column)) > 1})
 
 
 def _draw(space: Space, key: int, tally: _Tally) -> tuple[Any, Pick]:

@@ -13,12 +13,14 @@ from netwright.spaces.base import Space
 from netwright.spaces.pick import Pick
 from netwright.zoo.regnet import RegNet, quantized_widths
 
+RANGES = ("depth", "w_0", "w_a", "w_m", "group_width")
+
 
 class RegNetSpace(Space):
     """RegNet designs whose five numbers lie in the given ranges, RegNetY with `squeeze` 0.25.
 
     The defaults are the paper's good half (Sections 4 and 5, and the authors' code: depths uniform, the other numbers
-    uniform in the logarithm); the paper's whole space is `whole_regnetx`. A draw whose widths do not form `stages` stages
+    uniform in the logarithm); the paper's whole space is `regnetx_whole`. A draw whose widths do not form `stages` stages
     is no member: the space returns None for it, and so it does where a power of w_m is left out between two stages, unless
     `skips` (the authors' code refuses such draws; the paper does not say). `constrained` admits only designs with
     params (M) < 3 + 5.5 F and acts (M) < 6.5 sqrt(F) for F G macs (Section 4, "Complexity analysis", as in the authors' code).
@@ -42,7 +44,7 @@ class RegNetSpace(Space):
     def check(self) -> None:
         if not (self.bottleneck and self.stem and self.stem_stride):
             raise DesignError("RegNetSpace: bottleneck, stem and stem_stride need at least one value each")
-        for name in ("depth", "w_0", "w_a", "w_m", "group_width", "stages"):
+        for name in (*RANGES, "stages"):
             low, high = getattr(self, name)
             if low > high:
                 raise DesignError(f"RegNetSpace: {name} is {(low, high)}, expected a range from the least to the most")
@@ -76,8 +78,11 @@ class RegNetSpace(Space):
         )
 
     def has(self, design: RegNet) -> bool:
-        """Whether the design has as many stages as the space asks for."""
-        return self._forms(design.depth, design.w_0, design.w_a, design.w_m)
+        """Whether the design's numbers lie in the ranges and form as many stages as the space asks for."""
+        ranges = all(low <= getattr(design, name) <= high for name in RANGES for low, high in [getattr(self, name)])
+        options = all(getattr(design, name) in getattr(self, name) for name in ("bottleneck", "stem", "stem_stride"))
+        formed = self._forms(design.depth, design.w_0, design.w_a, design.w_m)
+        return ranges and options and formed and design.squeeze == self.squeeze and not design.up
 
     def _forms(self, depth: int, w_0: int, w_a: float, w_m: float) -> bool:
         last = round(math.log((w_0 + w_a * (depth - 1)) / w_0) / math.log(w_m)) + 1  # powers of w_m up to the last block's

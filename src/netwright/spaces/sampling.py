@@ -96,7 +96,8 @@ class Sample:
         low, high = self.interval
         refused = ", ".join(f"{count:,} {reason}" for reason, count in self.refused.items()) or "none"
         share = f"{100 * self.rate:.3g} % (95 %: {100 * low:.3g} to {100 * high:.3g} %)"
-        return f"{len(self.designs):,} designs from {self.draws:,} draws, {share} within; refused: {refused}; drawn again: {self.duplicates:,}"
+        again = f"; drawn again: {self.duplicates:,}" if self.duplicates else ""
+        return f"{len(self.designs):,} designs from {self.draws:,} draws, {share} within; refused: {refused}{again}"
 
 
 @dataclass
