@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import collections
-import csv
 import itertools
 import math
 import random
 import re
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +22,7 @@ from netwright.zoo import AnyNet, EfficientNet, RegNet, network
 from netwright.zoo.regnet import fit_groups
 
 SEEDS = st.integers(0, 2**31)
-PRESETS = [name for name in nw.networks("regnet[xy]_*")]
+PRESETS = nw.networks("regnet[xy]_*")
 
 
 def pick(seed: int) -> Pick:
@@ -164,7 +162,7 @@ def test_a_bottleneck_costs_what_its_convolutions_do() -> None:
     block = 32 * inner * 256 + inner * 8 * 9 * pixels + inner * 64 * pixels + 32 * 64 * pixels
     assert trace(design).macs == stem + block
     with pytest.raises(DesignError, match=re.escape("no multiple of bottleneck x group width = 4 x 32; (128, 16)")):
-        AnyNet((1,), (72,), (4,), (32,), (2,)) if fit_groups(72, 4, 32) != (128, 16) else AnyNet((1,), (72,), (4,), (32,), (2,))
+        AnyNet((1,), (72,), (4,), (32,), (2,))
 
 
 @given(SEEDS)
@@ -270,10 +268,3 @@ def test_domains_hold_what_they_give(share: float, low: int, more: int, step: in
     assert all(map(whole.holds, whole.few()))
     assert sum(weights(whole)) == pytest.approx(1)
     assert whole.at(0.0) == low
-
-
-def test_the_golden_table_of_the_paper_still_holds() -> None:
-    path = Path(__file__).parents[2] / "tests" / "golden" / "exact.csv"
-    with path.open() as file:
-        rows = [row for row in csv.DictReader(file) if re.fullmatch(r"regnet[xy]_\d+", next(iter(row.values())))]
-    assert len(rows) >= 20

@@ -54,8 +54,8 @@ class AnyNetSpace(Space):
             group_widths=tuple([group for _, group in fitted]),
             strides=self.strides,
             squeeze=self.squeeze,
-            stem=one_of(pick, "stem", self.stem),
-            stem_stride=one_of(pick, "stem_stride", self.stem_stride),
+            stem=only_or_one(pick, "stem", self.stem),
+            stem_stride=only_or_one(pick, "stem_stride", self.stem_stride),
             classes=self.classes,
             resolution=self.resolution,
         )
@@ -67,6 +67,6 @@ class AnyNetSpace(Space):
         return [pick.integer(f"{name}_{i + 1}", *bounds, step, log=True) for i in range(len(self.strides))]
 
 
-def one_of(pick: Pick, name: str, options: tuple[int, ...]) -> int:
+def only_or_one(pick: Pick, name: str, options: tuple[int, ...]) -> int:
     """A choice, where there is one: a single option is nobody's to choose."""
     return pick.choice(name, options) if len(options) > 1 else options[0]

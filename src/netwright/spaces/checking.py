@@ -40,7 +40,8 @@ class SpaceReport:
     """What calling a space on seeded picks showed; `problems` are what is wrong with it, one line each.
 
     `none` counts the draws that gave no design, `too_small` those whose design does not fit into the image, `networks` the
-    different networks, `free` the choices that are neither fixed nor shared with another. `costs` has the params, macs and acts of one image of every design, in the order drawn.
+    different networks, `free` the choices that are neither fixed nor shared with another. `costs` has the params, macs
+    and acts of one image of every design, in the order drawn.
     """
 
     name: str

@@ -121,6 +121,10 @@ class Options:
         """Raise DesignError where there is nothing to choose from."""
         if not self.values:
             raise DesignError("nothing to choose from: there are no options")
+        if any(type(value) not in PLAIN for value in self.values):
+            raise DesignError(f"options are known by words and numbers, got {self.values!r}")
+        if len({(type(value), value) for value in self.values}) < len(self.values):
+            raise DesignError(f"two options are called the same: {self}")
 
     def at(self, share: float) -> Choice:
         """The option below which that share of the chance (from 0 to below 1) lies."""
@@ -129,6 +133,10 @@ class Options:
     def holds(self, value: object) -> bool:
         """Whether it is one of the options."""
         return any(type(value) is type(option) and value == option for option in self.values)
+
+    def place(self, value: Choice) -> int:
+        """Where it stands among the options."""
+        return next(i for i, option in enumerate(self.values) if type(option) is type(value) and option == value)
 
     def few(self) -> list[Choice]:
         """All options."""
@@ -139,6 +147,31 @@ class Options:
 
 
 Domain = Whole | Real | Options
+PLAIN = (int, float, str, bool)
+
+
+@functools.lru_cache(maxsize=1 << 10, typed=True)
+def whole(low: int, high: int, step: int, log: bool) -> Whole:
+    """A domain of whole numbers, checked once. Raises DesignError where there is nothing to choose from."""
+    domain = Whole(low, high, step, log)
+    domain.check()
+    return domain
+
+
+@functools.lru_cache(maxsize=1 << 10, typed=True)
+def real(low: float, high: float, log: bool, digits: int | None) -> Real:
+    """A domain of real numbers, checked once. Raises DesignError where there is nothing to choose from."""
+    domain = Real(low, high, log, digits)
+    domain.check()
+    return domain
+
+
+@functools.lru_cache(maxsize=1 << 10, typed=True)
+def one_of(*values: Choice) -> Options:
+    """A domain of options, checked once: words and numbers, all different. Raises DesignError for none, or two alike."""
+    domain = Options(values)
+    domain.check()
+    return domain
 
 
 @functools.lru_cache(maxsize=256)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -108,6 +111,19 @@ class Range:
 def draw_range(job: Job, start: int, stop: int) -> Range:
     """The draws from start to before stop."""
     made = Range(start)
-    for number in range(start, stop):
-        made.add(number, job.draw(number))
+    with _uncollected():
+        for number in range(start, stop):
+            made.add(number, job.draw(number))
     return made
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which looks at all remembered blocks again and again; draws leave it nothing."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from netwright.errors import DesignError
-from netwright.spaces.domains import Choice, Domain, Options, Real, Whole, rising
+from netwright.spaces.domains import PLAIN, Choice, Domain, Whole, one_of, real, rising, whole
 
 T = TypeVar("T")
 
@@ -34,35 +34,33 @@ class Pick:
 
     def integer(self, name: str, low: int, high: int, step: int = 1, *, log: bool = False) -> int:
         """A whole number from low, low + step, ... up to high: each as likely, or about uniform in the logarithm."""
-        value: int = self._ask(name, Whole(low, high, step, log))
+        value: int = self._ask(name, whole(low, high, step, log))
         return value
 
     def real(self, name: str, low: float, high: float, *, log: bool = False, digits: int | None = None) -> float:
         """A number between low and high, uniform or uniform in its logarithm, rounded to `digits` after the point."""
-        value: float = self._ask(name, Real(low, high, log, digits))
+        value: float = self._ask(name, real(low, high, log, digits))
         return value
 
     def choice(self, name: str, options: Sequence[T] | Mapping[str, T]) -> T:
         """One of the options, each as likely; a mapping's keys are the words that others are known by, else their text is."""
         if isinstance(options, Mapping):
-            return options[self._ask(name, Options(tuple(options)))]
-        told = tuple([option if isinstance(option, (int, float, str, bool)) else str(option) for option in options])
-        value = self._ask(name, Options(told))
-        return options[next(i for i, option in enumerate(told) if type(option) is type(value) and option == value)]
+            return options[self._ask(name, one_of(*options))]
+        values = tuple(options)
+        value = self._ask(name, one_of(*[option if type(option) in PLAIN else str(option) for option in values]))
+        return values[self.asked[name].place(value)]  # type: ignore[union-attr]
 
     def rising(self, name: str, count: int, low: int, high: int, step: int = 1, *, log: bool = False) -> list[int]:
         """`count` whole numbers that do not fall, called name_1, name_2, ...: as independent draws that happen not to."""
-        return self._ask_rising([f"{name}_{i + 1}" for i in range(count)], Whole(low, high, step, log))
+        return self._ask_rising([f"{name}_{i + 1}" for i in range(count)], whole(low, high, step, log))
 
     # ------------------------------------------------------------ how it is answered
 
     def _ask(self, name: str, domain: Domain) -> Any:
         before = self.asked.get(name)
-        if before is None:
-            domain.check()
-        elif before == domain:
-            return self.chosen[name]
-        else:
+        if before is not None:
+            if before == domain:
+                return self.chosen[name]
             raise DesignError(f"asks for {name!r} twice with other bounds: {before}, then {domain}")
         value = self._held(name, domain)
         return self._keep(name, domain, self._draw(name, domain) if value is None else value)
@@ -71,7 +69,6 @@ class Pick:
         for name in names:
             if name in self.asked:
                 raise DesignError(f"asks for {name!r} twice: once among values that do not fall")
-        domain.check()
         held = tuple([self._held(name, domain) for name in names])
         values = self._draw_rising(names, domain, held)
         return [self._keep(name, domain, value) for name, value in zip(names, values, strict=True)]

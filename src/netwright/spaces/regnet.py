@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from netwright.errors import DesignError
 from netwright.graph import Count, Fraction, Size
-from netwright.spaces.anynet import Range, one_of
+from netwright.spaces.anynet import Range, only_or_one
 from netwright.spaces.base import Space
 from netwright.spaces.pick import Pick
 from netwright.zoo.regnet import RegNet, quantized_widths
@@ -59,8 +59,8 @@ class RegNetSpace(Space):
         w_a = pick.real("w_a", *self.w_a, log=True, digits=2)
         w_m = pick.real("w_m", *self.w_m, log=True, digits=2)
         group_width = pick.integer("group_width", *self.group_width, step=8, log=True)
-        bottleneck = one_of(pick, "bottleneck", self.bottleneck)
-        stem, stem_stride = one_of(pick, "stem", self.stem), one_of(pick, "stem_stride", self.stem_stride)
+        bottleneck = only_or_one(pick, "bottleneck", self.bottleneck)
+        stem, stem_stride = only_or_one(pick, "stem", self.stem), only_or_one(pick, "stem_stride", self.stem_stride)
         if not self._forms(depth, w_0, w_a, w_m):  # most draws: known before a design is made
             return None
         return RegNet(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from netwright.spaces.regnet import RegNetSpace
 
 PATIENCE = 50_000  # draws without a new design after which there may be no more
-CHUNK, FEW = 500, 20  # draws that one of several processes makes at a time, and the only one
+CHUNK, FEW = 500, 50  # draws that one of several processes makes at a time, and the only one
 
 
 class SampleNote(UserWarning):
@@ -175,7 +175,8 @@ def sample(
     if not found.designs:
         raise impossible(job, found.extremes, found.draws)
     if len(found.designs) < n:
-        told = f"{len(found.designs)} of {n} designs of {job.space.name} after {found.draws:,} draws: there may be no more"
+        after = f"{found.draws:,} draws: there may be no more"
+        told = f"{len(found.designs)} of {n} designs of {job.space.name} after {after}"
         warnings.warn(told, SampleNote, stacklevel=2)
     return found.sample(n)
 
