@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import traceback
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from netwright.errors import NetwrightError, did_you_mean
 from netwright.graph import Design, Value
 from netwright.progress import Progress
 from netwright.spaces.budgets import Limit
-from netwright.spaces.domains import Choice
+from netwright.spaces.domains import PLAIN, Choice
 from netwright.spaces.pick import Pick, RefinedPick, stem_of
 from netwright.spaces.sampling import Sample, sample
 
@@ -93,9 +94,9 @@ class Space(Value, abstract=True):
         for name, value in values.items():
             if name not in known:
                 raise NetwrightError(f"{self.name} asks for no choice {name!r}{did_you_mean(name, known) or _listed(known)}")
-            if type(value) not in (int, float, str, bool):
+            if type(value) not in PLAIN or (isinstance(value, float) and not math.isfinite(value)):
                 raise NetwrightError(f"{name} cannot be fixed to {value!r}: give a number or a word")
-        refined = RefinedSpace(self, tuple(values.items()))
+        refined = self._refined(tuple(values.items()), ())
         _names_asked(refined)  # a value that no draw takes shows here
         return refined
 
@@ -113,9 +114,12 @@ class Space(Value, abstract=True):
             if name not in stems:
                 hint = did_you_mean(name, stems) or f"; there are {', '.join(sorted(stems)) or 'none'}"
                 raise NetwrightError(f"{self.name} has no choices {name}_1, {name}_2, ... to share{hint}")
-        refined = RefinedSpace(self, (), names)
+        refined = self._refined((), names)
         _names_asked(refined)
         return refined
+
+    def _refined(self, values: tuple[tuple[str, Choice], ...], stems: tuple[str, ...]) -> RefinedSpace:
+        return RefinedSpace(self, values, stems)
 
 
 def _listed(known: set[str]) -> str:
@@ -143,12 +147,22 @@ class RefinedSpace(Space):
     space: Space
     values: tuple[tuple[str, int | float | str | bool], ...] = ()
     stems: tuple[str, ...] = ()
-    called: str = ""  # a name of its own, such as anynetx_b
+    called: str = ""  # the named space that it is, or was before it was refined further: anynetx_b
 
     @property
     def name(self) -> str:
-        rules = [f"{name}={value}" for name, value in self.values] + [f"shared {stem}" for stem in self.stems]
-        return self.called or f"{self.space.name} with {', '.join(rules)}"
+        from netwright.spaces.named import SPACES
+
+        named = SPACES.get(self.called)
+        own = named.stems if isinstance(named, RefinedSpace) else ()
+        rules = [f"{name}={value}" for name, value in self.values] + [f"shared {stem}" for stem in self.stems if stem not in own]
+        base = self.called or self.space.name
+        return f"{base} with {', '.join(rules)}" if rules else base
+
+    def _refined(self, values: tuple[tuple[str, Choice], ...], stems: tuple[str, ...]) -> RefinedSpace:
+        """One with all rules, so that a choice that is fixed is fixed for all that share it."""
+        merged = tuple({**dict(self.values), **dict(values)}.items())
+        return RefinedSpace(self.space, merged, tuple(dict.fromkeys([*self.stems, *stems])), self.called)
 
     def __call__(self, pick: Pick) -> Design | None:
         return self.space(RefinedPick(pick, dict(self.values), frozenset(self.stems)))
