@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib.util
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from netwright.errors import FailedError, NetwrightError
@@ -91,6 +94,28 @@ def read_json(path: Path) -> Any:
         raise NetwrightError(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise NetwrightError(f"{path} is not JSON: {error}") from None
+
+
+def run_file(path: Path) -> ModuleType:
+    """The module of a user's Python file: what `file.py:name` names is in it.
+
+    Raises NetwrightError where there is no such file or it does not run.
+    """
+    if not path.is_file():
+        raise NetwrightError(f"there is no file {path}")
+    name_inside = f"netwright_file_{path.stem}"  # never that of an installed module
+    spec = importlib.util.spec_from_file_location(name_inside, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name_inside] = module  # annotations of the designs in it are looked up there
+    try:
+        spec.loader.exec_module(module)
+    except NetwrightError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise NetwrightError(f"{path} does not run: {type(error).__name__}: {error}") from error
+    return module
 
 
 @contextlib.contextmanager

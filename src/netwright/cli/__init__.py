@@ -21,6 +21,7 @@ COMMANDS = {  # name -> what --help says of it
     "draw": "A picture of a network: SVG, or DOT text.",
     "bench": "Measure how fast a network runs here, and in which runtime.",
     "calibrate": "Measure this machine once, so that latency can be predicted.",
+    "space": "Test a design space, describe it, and draw networks from it under a budget.",
     "data": "What is in a data set, and what is wrong with it.",
     "train": "Train a network on pictures.",
     "eval": "Evaluate a trained network on pictures.",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +12,7 @@ import click
 
 from netwright.costing.kept import kept
 from netwright.errors import NetwrightError, did_you_mean
+from netwright.files import run_file
 from netwright.graph import Design, read_design
 from netwright.zoo import network
 
@@ -60,20 +59,7 @@ def read_profile(name: str | None, precision: str) -> Profile | None:
 
 
 def _from_file(path: Path, name: str) -> Design:
-    if not path.is_file():
-        raise NetwrightError(f"there is no file {path}")
-    name_inside = f"netwright_file_{path.stem}"  # never that of an installed module
-    spec = importlib.util.spec_from_file_location(name_inside, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name_inside] = module  # annotations of the designs in it are looked up there
-    try:
-        spec.loader.exec_module(module)
-    except NetwrightError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise NetwrightError(f"{path} does not run: {type(error).__name__}: {error}") from error
+    module = run_file(path)
     found = getattr(module, name, None)
     found = found() if isinstance(found, type) and issubclass(found, Design) else found
     if not isinstance(found, Design):

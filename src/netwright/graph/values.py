@@ -113,15 +113,15 @@ class Design(Value, abstract=True):
         """Write the layers on the first argument's tape; returns a feature map, or a tuple of them."""
         raise DesignError(f"{type(self).__name__} has no __call__: it cannot be traced")
 
-    def scaled(self, *, width: float = 1.0, depth: float = 1.0, rounding: Rounding = "up") -> Self:
-        """A design of the same family, `width` times as wide and `depth` times as deep; `Resizing` says how that is rounded.
+    def scaled(self, *, width: float = 1.0, depth: float = 1.0, rounding: Rounding = "up") -> Design:
+        """A design of the same family (an AnyNet for a RegNet), `width` times as wide and `depth` times as deep; `Resizing` says how that is rounded.
 
         Raises NetwrightError for a factor or rounding that cannot be, DesignError where the family has no such numbers.
         """
         by = Resizing(width, depth, rounding)
         return self if width == depth == 1 else self.resized(by)
 
-    def resized(self, by: Resizing) -> Self:
+    def resized(self, by: Resizing) -> Design:
         """What a family that scales defines: itself, with `by.width(...)` and `by.depth(...)` of its widths and depths."""
         raise DesignError(
             f"{type(self).__name__} has no widths and depths to scale: only its resolution can be (rule resolution)"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netwright.zoo.inception_v4 import InceptionResNetV2, InceptionV4
     from netwright.zoo.mobilenet import MobileNetV1, MobileNetV2
     from netwright.zoo.parnet import ParNet
-    from netwright.zoo.regnet import RegNet
+    from netwright.zoo.regnet import AnyNet, RegNet
     from netwright.zoo.repvgg import RepVGG
     from netwright.zoo.resnet import CifarResNet, ResNet, branch_width
     from netwright.zoo.senet import SENet
@@ -34,6 +34,7 @@ __all__ = [
     "VGG",
     "AlexNet",
     "AlexNet2012",
+    "AnyNet",
     "CifarResNet",
     "EfficientNet",
     "GoogLeNet",

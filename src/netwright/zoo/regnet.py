@@ -1,4 +1,4 @@
-"""RegNet: Designing Network Design Spaces (arXiv:2003.13678)."""
+"""AnyNet and RegNet: Designing Network Design Spaces (arXiv:2003.13678)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,69 @@ from netwright.graph.resizing import Resizing, rounded
 from netwright.graph.values import AtLeast, same_length
 
 
+class AnyNet(Design):
+    """AnyNetX: a stem, stages of equal X blocks, a head (Section 3.2, Fig. 3); AnyNetY with `squeeze` 0.25.
+
+    Each stage has a depth, a width, a bottleneck (the width over that of the 3x3 convolution) and the width of a
+    group. They are taken as they are: `fit_groups` makes them agree. Weight names: as RegNet's.
+
+    >>> from netwright.graph import trace
+    >>> same = AnyNet(depths=(1, 2, 7, 12), widths=(32, 64, 160, 384), bottlenecks=(1,) * 4, group_widths=(16,) * 4)
+    >>> trace(same, 224).totals == trace(NETWORKS["regnetx_004"], 224).totals
+    True
+    """
+
+    depths: tuple[Count, ...] = (1, 2, 7, 12)
+    widths: tuple[Count, ...] = (32, 64, 160, 384)
+    bottlenecks: tuple[Count, ...] = (1, 1, 1, 1)
+    group_widths: tuple[Count, ...] = (16, 16, 16, 16)
+    strides: tuple[Count, ...] = (2, 2, 2, 2)
+    squeeze: Fraction = 0.0
+    stem: Count = 32
+    stem_stride: Count = 2
+    classes: Size = 1000
+    resolution: Count = 224
+
+    initial: ClassVar[Initial] = Initial(conv=he("out"))
+
+    def check(self) -> None:
+        same_length(self, "depths", "widths", "bottlenecks", "group_widths", "strides")
+        for width, bottleneck, group in zip(self.widths, self.bottlenecks, self.group_widths, strict=True):
+            if width % (bottleneck * group):
+                raise DesignError(
+                    f"AnyNet: the width {width} is no multiple of bottleneck x group width = {bottleneck} x {group}; "
+                    f"{fit_groups(width, bottleneck, group)} would be a width and group width that agree"
+                )
+
+    def __call__(self, x: FeatureMap) -> FeatureMap:
+        x = x.block("stem", stem, self.stem, self.stem_stride)
+        stages = zip(self.depths, self.widths, self.group_widths, self.bottlenecks, self.strides, strict=True)
+        for i, (depth, width, group, bottleneck, stride) in enumerate(stages):
+            x = x.block(f"s{i + 1}", stage, depth, width, group, self.squeeze, bottleneck, stride)
+        made: FeatureMap = x.block("head", head, self.classes)
+        return made
+
+    def resized(self, by: Resizing) -> AnyNet:
+        """Depths, widths and group widths. The stem stays: RegNet's has one width from 200 MF to 32 GF."""
+        stages = zip(self.widths, self.bottlenecks, self.group_widths, strict=True)
+        inner, groups = zip(*[by.fitted(width // b, group) for width, b, group in stages], strict=True)
+        widths = tuple([width * b for width, b in zip(inner, self.bottlenecks, strict=True)])
+        return self.replace(depths=tuple([by.depth(d) for d in self.depths]), widths=widths, group_widths=groups)
+
+
+def fit_groups(width: int, bottleneck: int, group_width: int) -> tuple[int, int]:
+    """The width nearest to `width`, and a group width, so that whole groups fill the bottleneck's inner width.
+
+    As in the authors' code: a group is no wider than the inner width, which is rounded to whole groups, half to even.
+
+    >>> fit_groups(40, 4, 16), fit_groups(200, 2, 16)
+    ((40, 10), (192, 16))
+    """
+    inner = max(1, width // bottleneck)
+    group = min(group_width, inner)
+    return max(group, round(inner / group) * group) * bottleneck, group
+
+
 class RegNet(Design):
     """RegNetX from its five numbers (Section 3.3); RegNetY with `squeeze` 0.25. Weight names: timm.
 
@@ -21,8 +84,8 @@ class RegNet(Design):
     blocks of equal width are a stage. `group_width` is the width of a group, not the number of groups.
     The first convolution has `stem_stride` 2 in the paper; 1 suits pictures of a few pixels. `up` rounds
     stages to their group width as torchvision does, which gives wider ones for some presets: its
-    networks (`regnet_x_400mf` and its like) are not all the paper's. `depths` and `widths`, one of each per stage, stand in
-    place of what the numbers give: a scaled RegNet has them, for it has seldom five such numbers.
+    networks (`regnet_x_400mf` and its like) are not all the paper's. `bottleneck` is 1 in all of the paper's
+    networks, but a sixth number of its space (Section 3.3).
     """
 
     depth: Count = 22
@@ -34,8 +97,7 @@ class RegNet(Design):
     stem: Count = 32
     stem_stride: Count = 2
     up: bool = False
-    depths: tuple[Count, ...] = ()
-    widths: tuple[Count, ...] = ()
+    bottleneck: Count = 1
     classes: Size = 1000
     resolution: Count = 224
 
@@ -43,42 +105,52 @@ class RegNet(Design):
 
     def stages(self) -> list[tuple[int, int, int]]:
         """(depth, width, group width) of every stage; widths are multiples of their group width."""
-        if self.widths:
-            return [(d, w, min(self.group_width, w)) for d, w in zip(self.depths, self.widths, strict=True)]
         found, widths = [], self.block_widths()
         for width in dict.fromkeys(widths):  # they never fall: equal ones stand together
-            group = min(self.group_width, width)
-            fitted = rounded(width, group) if self.up else round(width / group) * group
+            fitted, group = fit_groups(width, self.bottleneck, self.group_width)
+            if self.up:
+                fitted = rounded(width // self.bottleneck, group) * self.bottleneck
             found.append((widths.count(width), fitted, group))
         return found
 
-    def check(self) -> None:
-        if self.depths or self.widths:
-            same_length(self, "depths", "widths")
-        for width in self.widths:
-            if width % min(self.group_width, width):
-                raise DesignError(f"RegNet: a width is {width}, expected a multiple of the group width {self.group_width}")
-
     def block_widths(self) -> list[int]:
-        """Width that the five numbers give each block, quantized to w_0 w_m^k and rounded to 8 (equations 2 to 4)."""
-        w_0, w_a, log, scale = self.w_0, self.w_a, math.log, math.log(self.w_m)
-        powers = [round(log((w_0 + w_a * j) / w_0) / scale) for j in range(self.depth)]
-        width = {k: round(w_0 * self.w_m**k / 8) * 8 for k in set(powers)}
-        return [width[k] for k in powers]
+        """Width of each block, quantized to w_0 w_m^k and rounded to 8 (equations 2 to 4)."""
+        return list(quantized_widths(self.depth, self.w_0, self.w_a, self.w_m))
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
         x = x.block("stem", stem, self.stem, self.stem_stride)
         for i, (depth, width, group) in enumerate(self.stages()):
-            x = x.block(f"s{i + 1}", stage, depth, width, group, self.squeeze)
+            x = x.block(f"s{i + 1}", stage, depth, width, group, self.squeeze, self.bottleneck, 2)
         made: FeatureMap = x.block("head", head, self.classes)
         return made
 
-    def resized(self, by: Resizing) -> RegNet:
-        """Stage by stage, and group widths with the stages'. The stem stays: it has one width from 200 MF to 32 GF."""
-        stages = self.stages()
-        widths = tuple([by.fitted(width, group)[0] for _, width, group in stages])
-        depths = tuple([by.depth(depth) for depth, _, _ in stages])
-        return self.replace(depths=depths, widths=widths, group_width=by.group_width(self.group_width))
+    def by_stage(self) -> AnyNet:
+        """The same network, stage by stage."""
+        depths, widths, groups = zip(*self.stages(), strict=True)
+        return AnyNet(
+            depths=depths,
+            widths=widths,
+            bottlenecks=(self.bottleneck,) * len(depths),
+            group_widths=groups,
+            strides=(2,) * len(depths),
+            squeeze=self.squeeze,
+            stem=self.stem,
+            stem_stride=self.stem_stride,
+            classes=self.classes,
+            resolution=self.resolution,
+        )
+
+    def resized(self, by: Resizing) -> AnyNet:
+        """Stage by stage: a scaled RegNet has seldom five such numbers."""
+        return self.by_stage().resized(by)
+
+
+def quantized_widths(depth: int, w_0: int, w_a: float, w_m: float) -> tuple[int, ...]:
+    """Width of each block from RegNet's numbers (equations 2 to 4)."""
+    log, scale = math.log, math.log(w_m)
+    powers = [round(log((w_0 + w_a * j) / w_0) / scale) for j in range(depth)]
+    width = {k: round(w_0 * w_m**k / 8) * 8 for k in set(powers)}
+    return tuple([width[k] for k in powers])
 
 
 @functools.cache
@@ -86,10 +158,10 @@ def _names(depth: int) -> list[str]:
     return [f"b{i + 1}" for i in range(1, depth)]
 
 
-def stage(x: FeatureMap, depth: int, width: int, group_width: int, squeeze: float) -> FeatureMap:
-    """`depth` blocks of one width; the first one halves the map."""
-    x = x.block("b1", x_block, width, 2, group_width, squeeze)
-    return x.repeat(_names(depth), x_block, width, 1, group_width, squeeze)
+def stage(x: FeatureMap, depth: int, width: int, group_width: int, squeeze: float, bottleneck: int, stride: int) -> FeatureMap:
+    """`depth` blocks of one width; only the first one strides."""
+    x = x.block("b1", x_block, width, stride, group_width, squeeze, bottleneck)
+    return x.repeat(_names(depth), x_block, width, 1, group_width, squeeze, bottleneck)
 
 
 def stem(x: FeatureMap, width: int, stride: int) -> FeatureMap:
@@ -102,13 +174,14 @@ def head(x: FeatureMap, classes: int) -> FeatureMap:
     return classify(x.global_pool(), "fc", classes)
 
 
-def x_block(x: FeatureMap, width: int, stride: int, group_width: int, squeeze: float) -> FeatureMap:
-    """A residual block without a bottleneck: 1x1, grouped 3x3, 1x1, all of one width (Fig. 4).
+def x_block(x: FeatureMap, width: int, stride: int, group_width: int, squeeze: float, bottleneck: int) -> FeatureMap:
+    """A residual block: 1x1, grouped 3x3, 1x1; the first two are `width` over `bottleneck` wide (Fig. 4).
 
     The gate of the Y block squeezes to a share of the block's *input* width, as in the paper's code.
     """
-    y = x.conv("conv1.conv", width, 1).norm("conv1.bn").relu()
-    y = y.conv("conv2.conv", width, 3, stride, groups=width // group_width).norm("conv2.bn").relu()
+    inner = width // bottleneck
+    y = x.conv("conv1.conv", inner, 1).norm("conv1.bn").relu()
+    y = y.conv("conv2.conv", inner, 3, stride, groups=inner // group_width).norm("conv2.bn").relu()
     if squeeze:
         y = y.block("se", SqueezeExcite(squeeze, 1), x.channels)
     y = y.conv("conv3.conv", width, 1).norm("conv3.bn", role="residual-last")
