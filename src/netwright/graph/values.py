@@ -114,7 +114,9 @@ class Design(Value, abstract=True):
         raise DesignError(f"{type(self).__name__} has no __call__: it cannot be traced")
 
     def scaled(self, *, width: float = 1.0, depth: float = 1.0, rounding: Rounding = "up") -> Design:
-        """A design of the same family (an AnyNet for a RegNet), `width` times as wide and `depth` times as deep; `Resizing` says how that is rounded.
+        """A design of the same family (an AnyNet for a RegNet), `width` times as wide and `depth` times as deep.
+
+        `Resizing` says how that is rounded.
 
         Raises NetwrightError for a factor or rounding that cannot be, DesignError where the family has no such numbers.
         """

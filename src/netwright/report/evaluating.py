@@ -36,7 +36,8 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, kind: str = "") -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, kind: str = "") -> str:
+    """A table under its caption; `kind` is a class of the page's style ("words": cells stand left)."""
     kind = f' class="{kind}"' if kind else ""
     titles = "".join(f"<th>{escape(name)}</th>" for name in head)
     lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
@@ -68,7 +69,7 @@ def _figures(accuracy: Accuracy) -> str:
         ),
         ("cross entropy", f"{accuracy['loss']:.3f}", "nats"),
     ]
-    return f"<h2>How good it is</h2>{_table(('', 'value', 'what it is'), rows, '', kind='words')}"
+    return f"<h2>How good it is</h2>{table(('', 'value', 'what it is'), rows, '', kind='words')}"
 
 
 def _classes_word(count: int) -> str:
@@ -83,7 +84,7 @@ def _left_out(accuracy: Accuracy) -> str:
     more = f" The first {MOST_LEFT_OUT} are:" if len(bad) > MOST_LEFT_OUT else ""
     count = f"{len(bad):,} pictures" if len(bad) > 1 else "1 picture"
     caption = f"{count} could not be read and {'are' if len(bad) > 1 else 'is'} in no figure of this page.{more}"
-    return f"<h2>Left out</h2>{_table(('picture', 'reason'), rows, caption, kind='words')}"
+    return f"<h2>Left out</h2>{table(('picture', 'reason'), rows, caption, kind='words')}"
 
 
 def _worst(accuracy: Accuracy, pixels: Sequence[Pixels]) -> str:
@@ -134,7 +135,7 @@ def _confusion(accuracy: Accuracy) -> str:
     pairs = ""
     if wrong:
         rows = [(name, guess, f"{n:,}", _percent(n / sum(matrix[name].values()))) for name, guess, n in wrong[:MOST_PAIRS]]
-        pairs = _table(("class", "taken for", "pictures", "% of the class"), rows, "What is confused most often.", kind="pairs")
+        pairs = table(("class", "taken for", "pictures", "% of the class"), rows, "What is confused most often.", kind="pairs")
     note = f'<figcaption class="note">{escape(caption)}</figcaption>'
     return f"<h2>What is taken for what</h2><figure>{svg}{note}</figure>{pairs}"
 
@@ -178,7 +179,7 @@ def _classes(accuracy: Accuracy) -> str:
     caption = (
         f"Recall: share of the class's pictures that were recognized; precision: share of its predictions that were right.{more}"
     )
-    table = _table(("class", "pictures", "recall %", "precision %", "F1 %"), rows, caption)
+    listed = table(("class", "pictures", "recall %", "precision %", "F1 %"), rows, caption)
     if len(rows) > MOST_CLASSES:
-        table = f"<details><summary>All {_classes_word(len(rows))}</summary>{table}</details>"
-    return f"<h2>Class by class</h2>{table}"
+        listed = f"<details><summary>All {_classes_word(len(rows))}</summary>{listed}</details>"
+    return f"<h2>Class by class</h2>{listed}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import textwrap
 from collections.abc import Sequence
@@ -13,10 +11,9 @@ from typing import Any
 import altair as alt
 import contourpy
 import numpy as np
-import vl_convert
 from numpy.typing import NDArray
 
-from netwright.report.charts import Chart, Rows, to_svg
+from netwright.report.charts import Chart, Rows, csv_data, to_png, to_svg
 
 # Okabe and Ito 2008, without its yellow; each optimizer keeps its colour in every figure, and lines also differ in their dashes
 COLOURS = {
@@ -89,18 +86,6 @@ class Plane:
         )
 
 
-def _data(rows: Rows) -> Any:
-    """Rows as inline CSV: Altair checks and copies every single value of a list, which takes seconds for a contour map."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["x", "y"], lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    first = rows[0] if rows else {}
-    kinds = {name: "string" if isinstance(value, str) else "number" for name, value in first.items() if value is not None}
-    form = alt.CsvDataFormat(type="csv", parse=kinds or None)
-    return alt.Data(values=text.getvalue(), format=form)  # type: ignore[no-untyped-call]
-
-
 def contours(plane: Plane, count: int = 14) -> Rows:
     """Contour lines as rows of `line`, `order`, `x`, `y`, `shade`: near the lowest loss levels are denser and lines darker."""
     finite = plane.losses[np.isfinite(plane.losses)]
@@ -124,7 +109,7 @@ def _shade(share: float) -> str:
 
 def contour_layer(plane: Plane) -> Chart:
     """The contour lines."""
-    lines = alt.Chart(_data(contours(plane))).mark_line(strokeWidth=1, clip=True)
+    lines = alt.Chart(csv_data(contours(plane))).mark_line(strokeWidth=1, clip=True)
     shade = alt.Color("shade:N", scale=None, legend=None)
     return lines.encode(x=plane.x(), y=plane.y(), detail="line:N", order="order:Q", color=shade)
 
@@ -132,7 +117,7 @@ def contour_layer(plane: Plane) -> Chart:
 def minima_layer(plane: Plane) -> Chart:
     """A small x at each minimum."""
     stars = [{"x": x, "y": y} for x, y in plane.minima]
-    mark = alt.Chart(_data(stars)).mark_point(shape="cross", size=90, fill=INK, stroke="white", angle=45, opacity=1, clip=True)
+    mark = alt.Chart(csv_data(stars)).mark_point(shape="cross", size=90, fill=INK, stroke="white", angle=45, opacity=1, clip=True)
     return mark.encode(x=plane.x(), y=plane.y())
 
 
@@ -155,16 +140,16 @@ def paths_chart(plane: Plane, paths: Sequence[Path], title: str = "") -> Chart:
     rows = [
         {"label": path.label, "order": i, "x": x, "y": y} for path in paths for i, (x, y) in enumerate(_shown(path, plane.window))
     ]
-    base = alt.Chart(_data(rows)).encode(x=plane.x(), y=plane.y())
+    base = alt.Chart(csv_data(rows)).encode(x=plane.x(), y=plane.y())
     lines = base.mark_line(strokeWidth=1.8, clip=True).encode(detail="label:N", order="order:Q", color=colour, strokeDash=dash)
     dots = base.mark_circle(size=16, clip=True, opacity=0.9).encode(color=colour)
     ends = [{"label": path.label, "x": path.places[-1][0], "y": path.places[-1][1]} for path in paths if not path.diverged]
-    end = alt.Chart(_data(ends)).mark_point(
+    end = alt.Chart(csv_data(ends)).mark_point(
         shape="diamond", size=90, filled=True, stroke="white", strokeWidth=1, opacity=1, clip=True
     )
     layers = [contour_layer(plane), lines, dots, end.encode(x=plane.x(), y=plane.y(), color=colour)]
     starts = [{"x": x, "y": y} for x, y in dict.fromkeys(path.places[0] for path in paths)]
-    start = alt.Chart(_data(starts)).mark_point(size=110, color=INK, strokeWidth=2, fill="white", opacity=1, clip=True)
+    start = alt.Chart(csv_data(starts)).mark_point(size=110, color=INK, strokeWidth=2, fill="white", opacity=1, clip=True)
     layers += [start.encode(x=plane.x(), y=plane.y()), minima_layer(plane)]
     return alt.layer(*layers).properties(title=title, **plane.size)
 
@@ -200,7 +185,7 @@ def losses_chart(paths: Sequence[Path], title: str = "", height: int = 260, floo
         axis=alt.Axis(format=".0e", tickCount=6),
     )
     x = alt.X("evaluations:Q", title="evaluations", scale=alt.Scale(nice=False))
-    lines = alt.Chart(_data(rows)).mark_line(strokeWidth=1.8, clip=True)
+    lines = alt.Chart(csv_data(rows)).mark_line(strokeWidth=1.8, clip=True)
     return lines.encode(x=x, y=y, color=colour, strokeDash=dash).properties(title=title, width=SIDE, height=height)
 
 
@@ -243,15 +228,15 @@ def arrows_chart(plane: Plane, arrows: Sequence[Arrow], title: str = "", dots: R
     colour_of = {arrow.label: arrow.colour for arrow in arrows}
     scale = alt.Scale(domain=labels, range=[colour_of[label] for label in labels])
     legend = alt.Legend(orient="bottom", title=None, labelLimit=500, columns=2, symbolType="stroke", symbolStrokeWidth=3)
-    base = alt.Chart(_data(rows)).mark_line(strokeWidth=2.6, clip=True)
+    base = alt.Chart(csv_data(rows)).mark_line(strokeWidth=2.6, clip=True)
     colour = alt.Color("label:N", scale=scale, legend=legend)
     lines = base.encode(x=plane.x(), y=plane.y(), detail="number:N", order="order:Q", color=colour)
-    tips = alt.Chart(_data(heads)).mark_point(shape="triangle", filled=True, size=130, opacity=1, clip=True)
+    tips = alt.Chart(csv_data(heads)).mark_point(shape="triangle", filled=True, size=130, opacity=1, clip=True)
     turned = alt.Angle("angle:Q", scale=alt.Scale(domain=[0, 360], range=[0, 360]))
     tips = tips.encode(x=plane.x(), y=plane.y(), angle=turned, color=alt.Color("label:N", scale=scale, legend=None))
     layers = [contour_layer(plane), lines, tips, minima_layer(plane)]
     if dots:
-        spot = alt.Chart(_data(dots)).encode(x=plane.x(), y=plane.y())
+        spot = alt.Chart(csv_data(dots)).encode(x=plane.x(), y=plane.y())
         layers.append(spot.mark_circle(size=70, color=INK, opacity=1, clip=True))
         layers.append(spot.mark_text(dx=-9, align="right", fontSize=13, color=INK).encode(text="text:N"))
     return alt.layer(*layers).resolve_scale(color="independent").properties(title=title, **plane.size)
@@ -261,7 +246,7 @@ def curves_chart(rows: Rows, x_title: str, y_title: str, colour_by: dict[str, st
     """Plain curves: rows of `x`, `y`, `label`; `colour_by` is label -> colour, in the legend's order."""
     scale = alt.Scale(domain=list(colour_by), range=list(colour_by.values()))
     legend = alt.Legend(orient="bottom", title=None, labelLimit=400, columns=2)
-    chart = alt.Chart(_data(rows)).mark_line(strokeWidth=2.2, clip=True)
+    chart = alt.Chart(csv_data(rows)).mark_line(strokeWidth=2.2, clip=True)
     return chart.encode(
         x=alt.X("x:Q", title=x_title, scale=alt.Scale(nice=False)),
         y=alt.Y("y:Q", title=y_title),
@@ -280,11 +265,11 @@ def newton_chart(curve: Rows, parabolas: Rows, points: Rows, domain: Sequence[fl
     range_ = [("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")[i % 6] for i in range(len(steps))]
     told = alt.Legend(orient="bottom", title="parabola fitted at step", symbolType="stroke", symbolStrokeWidth=2.5)
     colour = alt.Color("step:O", scale=alt.Scale(domain=steps, range=range_), legend=told)
-    line = alt.Chart(_data(curve)).mark_line(color=COLOURS["momentum"], strokeWidth=2.4, clip=True).encode(x=x, y=y)
-    fits = alt.Chart(_data(parabolas)).mark_line(strokeDash=[5, 3], strokeWidth=1.7, clip=True).encode(x=x, y=y, color=colour)
-    spots = alt.Chart(_data(points)).encode(x=x, y=y)
+    line = alt.Chart(csv_data(curve)).mark_line(color=COLOURS["momentum"], strokeWidth=2.4, clip=True).encode(x=x, y=y)
+    fits = alt.Chart(csv_data(parabolas)).mark_line(strokeDash=[5, 3], strokeWidth=1.7, clip=True).encode(x=x, y=y, color=colour)
+    spots = alt.Chart(csv_data(points)).encode(x=x, y=y)
     dots = spots.mark_circle(size=60, color=INK, opacity=1, clip=True)
-    above, below_ = (alt.Chart(_data(points[i::2])).mark_text(dy=dy, fontSize=12, color=INK) for i, dy in ((0, -11), (1, 14)))
+    above, below_ = (alt.Chart(csv_data(points[i::2])).mark_text(dy=dy, fontSize=12, color=INK) for i, dy in ((0, -11), (1, 14)))
     names = [part.encode(x=x, y=y, text="step:N") for part in (above, below_)]
     return alt.layer(line, fits, dots, *names).properties(title=title, width=330, height=280)
 
@@ -302,7 +287,7 @@ def steps_map(cells: Rows, edges: Rows, marks: Rows, size: tuple[float, float], 
     steps = alt.Color("steps:Q", scale=alt.Scale(type="log", scheme="viridis", reverse=True, nice=False), legend=legend)
 
     def cell(rows: Rows) -> Any:
-        return alt.Chart(_data(rows)).mark_rect(clip=True).encode(x=x, y=y, x2="lr2:Q", y2="momentum2:Q")
+        return alt.Chart(csv_data(rows)).mark_rect(clip=True).encode(x=x, y=y, x2="lr2:Q", y2="momentum2:Q")
 
     done = cell([row for row in cells if row["steps"] is not None]).encode(color=steps)
     kinds = {"diverges": "#f0f0f0", "not within the budget": "#b9bec4"}
@@ -310,8 +295,10 @@ def steps_map(cells: Rows, edges: Rows, marks: Rows, size: tuple[float, float], 
     scale = alt.Scale(domain=list(kinds), range=list(kinds.values()))
     kind = alt.Legend(title=None, labelLimit=300, symbolType="square", symbolStrokeColor="#888", symbolStrokeWidth=0.5)
     other = cell(rest).encode(color=alt.Color("kind:N", scale=scale, legend=kind))
-    line = alt.Chart(_data(edges)).mark_line(color="#D55E00", strokeDash=[5, 3], clip=True).encode(x=x, y=y, order="momentum:Q")
-    spot = alt.Chart(_data(marks)).encode(x=x, y=y)
+    line = (
+        alt.Chart(csv_data(edges)).mark_line(color="#D55E00", strokeDash=[5, 3], clip=True).encode(x=x, y=y, order="momentum:Q")
+    )
+    spot = alt.Chart(csv_data(marks)).encode(x=x, y=y)
     shape = alt.Shape("label:N", scale=alt.Scale(range=["cross", "circle"]), legend=alt.Legend(title=None, labelLimit=400))
     points = spot.mark_point(size=190, filled=True, fill="#D55E00", stroke="white", strokeWidth=1.5, opacity=1).encode(
         shape=shape
@@ -323,7 +310,7 @@ def basin_map(plane: Plane, cells: Rows, ends: dict[str, str], title: str, legen
     """From which start to which minimum: rows of `x`, `y` (centres), `x2`, `y2`, `end`; `ends` is end -> colour."""
     scale = alt.Scale(domain=list(ends), range=list(ends.values()))
     told = alt.Legend(orient="bottom", title="ends in", labelLimit=300, symbolType="square") if legend else None
-    chart = alt.Chart(_data(cells)).mark_rect(clip=True)
+    chart = alt.Chart(csv_data(cells)).mark_rect(clip=True)
     rects = chart.encode(x=plane.x(), y=plane.y(), x2="x2:Q", y2="y2:Q", color=alt.Color("end:N", scale=scale, legend=told))
     size = {name: round(px * 0.68) for name, px in plane.size.items()}
     layers = alt.layer(rects, contour_layer(plane), minima_layer(plane)).resolve_scale(color="independent")
@@ -337,12 +324,6 @@ def with_caption(chart: Chart, title: str, caption: str) -> Chart:
         title, subtitle=lines, anchor="start", fontSize=15, subtitleFontSize=11.5, subtitleColor="#444", offset=16
     )
     return chart.properties(title=told, padding=14)
-
-
-def to_png(svg: str) -> bytes:
-    """The picture at two px for one."""
-    drawn: bytes = vl_convert.svg_to_png(svg, scale=2.0)
-    return drawn
 
 
 __all__ = [

@@ -50,7 +50,7 @@ def design_page(result: Result, table: Cost, worst: Sequence[Pixels] = ()) -> st
     )
     sections = [_verdict(result), f"<p>{escape(asked)}</p>", _candidates(result), _curve(result)]
     sections += [*evaluation_sections(result["accuracy"], worst), _winner(result, table), _details(result)]
-    return _page(f"netwright design: {_short_name(result)}", sections)
+    return page(f"netwright design: {_short_name(result)}", sections)
 
 
 def run_page(result: Result, table: Cost, worst: Sequence[Pixels] = ()) -> str:
@@ -59,7 +59,7 @@ def run_page(result: Result, table: Cost, worst: Sequence[Pixels] = ()) -> str:
     `worst` are the pixels of the worst mistakes (see `evaluation_sections`).
     """
     sections = [_verdict(result), _curve(result), *evaluation_sections(result["accuracy"], worst)]
-    return _page(
+    return page(
         f"netwright train: {result['network']} on {_short_name(result)}", [*sections, _winner(result, table), _details(result)]
     )
 
@@ -75,7 +75,7 @@ def eval_page(accuracy: dict[str, Any], facts: dict[str, str], worst: Sequence[P
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %).</p>"
     )
     sections = [lead, *evaluation_sections(accuracy, worst), f"<h2>What was measured</h2>{_facts(facts)}"]
-    return _page(f"netwright eval: {facts['network']} on {_last(facts['data'])}", sections)
+    return page(f"netwright eval: {facts['network']} on {_last(facts['data'])}", sections)
 
 
 def _short_name(result: Result) -> str:
@@ -91,7 +91,8 @@ def _training(result: Result) -> int:
     return int(pictures["train"]) + int(pictures.get("validation", 0))
 
 
-def _page(title: str, sections: list[str]) -> str:
+def page(title: str, sections: list[str]) -> str:
+    """A whole page of pieces of HTML under its title."""
     body = "\n".join(sections)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -111,7 +112,8 @@ def _verdict(result: Result) -> str:
     )
 
 
-def _figure(svg: str, caption: str) -> str:
+def figure(svg: str, caption: str) -> str:
+    """A chart over its caption."""
     return f'<figure>{svg}<figcaption class="note">{escape(caption)}</figcaption></figure>'
 
 
@@ -129,7 +131,7 @@ def _candidates(result: Result) -> str:
     label = f"Validation accuracy against macs for {len(rows)} candidates; candidate {search['winner']} is the best"
     svg = charts.to_svg(charts.accuracy_against_macs(rows, budget), label)
     caption = "Each dot is a candidate after its brief training; the winner is orange, the dashed line is the budget."
-    return f"<h2>What was tried</h2>{_figure(svg, caption)}{_candidate_table(search)}"
+    return f"<h2>What was tried</h2>{figure(svg, caption)}{_candidate_table(search)}"
 
 
 def _candidate_table(search: Result) -> str:
@@ -167,13 +169,13 @@ def _curve(result: Result) -> str:
     label = f"Learning curve over {len(result['curve'])} epochs, ending at {held_out:.1f} % on held-out pictures"
     svg = charts.to_svg(charts.learning_curve(rows, held_out), label)
     caption = f"Trained for {len(result['curve'])} epochs in {short_seconds(result['training_seconds'])}."
-    return f"<h2>Learning curve</h2>{_figure(svg, caption)}"
+    return f"<h2>Learning curve</h2>{figure(svg, caption)}"
 
 
 def _winner(result: Result, table: Cost) -> str:
     rows = [{"block": line.name, "macs": line.macs / 1e6} for line in table.lines]
     svg = charts.to_svg(charts.cost_by_block(rows), f"Macs of each of {len(rows)} blocks")
-    where = _figure(svg, "Where the multiply-accumulates are spent.")
+    where = figure(svg, "Where the multiply-accumulates are spent.")
     return f'<h2>What it costs</h2>{where}<div class="scroll">{to_html(table)}</div>'
 
 
