@@ -64,7 +64,7 @@ def candidates(
             key = (made.scaled.design, made.scaled.image)
             if key not in found or abs(made.product - 2) < abs(found[key].product - 2):
                 found[key] = made
-            bar(done, len(triples))
+            bar(done, len(triples), "")
     return tuple(sorted(found.values(), key=lambda made: (made.alpha, made.beta, made.gamma)))
 
 

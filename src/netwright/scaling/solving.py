@@ -32,8 +32,8 @@ class Staircase:
 
     def trimmed(self, factors: Factors, dimension: str) -> Staircase:
         """One dimension alone, from these factors on and up to twice of it."""
-        alone = {dimension: 2**0.5}
-        rule = Rule(self.rule.name, rounding=self.rule.rounding, **alone)
+        width, resolution = (2**0.5 if dimension == name else 1.0 for name in ("width", "resolution"))
+        rule = Rule(self.rule.name, 1.0, width, resolution, self.rule.rounding)
         return Staircase(*self.original, rule, self.budget, self.use, factors)
 
     def factors(self, phi: float) -> Factors:
@@ -56,6 +56,10 @@ class Staircase:
             except VanishedError:
                 self._loads[shape] = math.inf
         return self._loads[shape]
+
+    def meets(self, phi: float) -> bool:
+        """Whether the design is within the budget."""
+        return self.load(phi) <= 1
 
     def _least(self) -> float:
         """The smallest phi whose image the network takes."""
@@ -102,7 +106,7 @@ def solve(stairs: Staircase) -> tuple[float, Factors]:
             continue
         trim = stairs.trimmed(best, dimension)
         if trim.load(trim.ends[1]) > 1:
-            at = nearest(trim)
+            at = crossing(*trim.ends, trim.meets)[0]
             if trim.load(at) > load:
                 best, load = trim.factors(at), trim.load(at)
     return phi, best
@@ -115,16 +119,12 @@ def nearest(stairs: Staircase) -> float:
     where the budget is crossed is found by halving, and all designs of half a doubling to either side are costed.
     Raises NetwrightError where no phi meets the budget, with the cost of the smallest network, or where none exceeds it.
     """
-
-    def within(phi: float) -> bool:
-        return stairs.load(phi) <= 1
-
     low, high = stairs.ends
     reach = OCTAVES * math.log(2) / math.log(stairs.rule.growth)
     a, b = _bracket(stairs, reach)
-    middle = crossing(a, b, within)[0]
+    middle = crossing(a, b, stairs.meets)[0]
     phis = stairs.steps(max(low, middle - reach), min(high, middle + reach))
-    met = [phi for phi in phis if within(phi)]
+    met = [phi for phi in phis if stairs.meets(phi)]
     if not met:
         raise _impossible(stairs, phis)
     best = max(met, key=lambda phi: (stairs.load(phi), -abs(phi - middle)))
@@ -135,12 +135,12 @@ def _bracket(stairs: Staircase, step: float) -> tuple[float, float]:
     """A phi within the budget and one above it, by ever longer steps from the original."""
     low, high = stairs.ends
     start = min(max(0.0, low), high)
-    upwards = stairs.load(start) <= 1
+    upwards = stairs.meets(start)
     end = high if upwards else low
     at = start
     while at != end:
         ahead = min(at + step, end) if upwards else max(at - step, end)
-        if (stairs.load(ahead) <= 1) != upwards:
+        if stairs.meets(ahead) != upwards:
             return (at, ahead) if upwards else (ahead, at)
         at, step = ahead, 2 * step
     if upwards:
