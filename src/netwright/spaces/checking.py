@@ -10,11 +10,11 @@ from typing import Any
 from netwright.errors import DesignError, NetwrightError, VanishedError
 from netwright.graph import Design, own_image, trace
 from netwright.graph.layers import Counts
-from netwright.spaces.base import Space, told
+from netwright.spaces.base import Space
 from netwright.spaces.budgets import COUNTED
 from netwright.spaces.domains import Choice, Domain, Whole
 from netwright.spaces.named import space as as_space
-from netwright.spaces.pick import Pick, stem_of
+from netwright.spaces.pick import Pick, stem_of, told
 from netwright.spaces.sampling import same_network
 from netwright.units import short_amount
 
