@@ -87,9 +87,9 @@ class Space(Value, abstract=True):
         A fixed choice is not drawn. Raises NetwrightError for a name that the space does not ask for and a value that
         it does not take.
 
-        >>> from netwright.spaces import regnetx
-        >>> regnetx.fixed(depth=13)(Pick(random.Random(1))).depth
-        13
+        >>> from netwright.spaces import anynetx_a
+        >>> anynetx_a.fixed(depth=3, width_4=512)(Pick(random.Random(1))).depths
+        (3, 3, 3, 3)
         """
         known = _names_asked(self)
         for name, value in values.items():

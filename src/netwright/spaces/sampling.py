@@ -165,7 +165,7 @@ def sample(
 
     A limit is the most ("400M"), or a pair of the least and the most. The stream depends on the space, the budget and the
     seed alone: sample(5) is the start of sample(500), and `workers` processes give what one gives. It ends early after
-    `most_draws`, or where 50,000 draws brought no new design: then fewer come back, with a `SampleNote`. Raises
+    `most_draws`, or where 50,000 draws brought no new design (then with a `SampleNote`): fewer come back. Raises
     NetwrightError where there is none (it names the smallest design found) and for a space that fails.
     """
     job = _job(space, Budget.of(macs=macs, params=params, acts=acts), image, channels, seed)
@@ -175,7 +175,7 @@ def sample(
     found = _search(job, n, workers, most_draws, progress or Progress())
     if not found.designs:
         raise impossible(job, found.extremes, found.draws)
-    if len(found.designs) < n:
+    if len(found.designs) < n and found.draws != most_draws:
         after = f"{found.draws:,} draws: there may be no more"
         told = f"{len(found.designs)} of {n} designs of {job.space.name} after {after}"
         warnings.warn(told, SampleNote, stacklevel=2)
@@ -197,7 +197,8 @@ def _search(job: Job, n: int, workers: int, most_draws: int | None, progress: Pr
     """Draw until n are found; `surely` makes all draws, whether or not the budget can be met."""
     found = _Found()
     most = most_draws or sys.maxsize
-    with contextlib.closing(in_order(job, workers, CHUNK if workers > 1 else FEW)) as ranges, _LateBar(progress) as step:
+    ranges = in_order(job, workers, CHUNK if workers > 1 else FEW)
+    with contextlib.closing(ranges), _LateBar(progress) as step:
         for made in ranges:
             found.take(job, made, n, most)
             step(len(found.designs), n, f"{len(found.designs)} of {n} designs, {found.draws:,} draws")
