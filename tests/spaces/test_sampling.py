@@ -83,6 +83,10 @@ def tower(pick: Pick) -> Tower | None:
     return None if depth == width else Tower(depth, width)
 
 
+def few(pick: Pick) -> Tower:
+    return Tower(pick.integer("depth", 1, 3))
+
+
 def tower_macs(depth: int, width: int) -> int:
     return 64 * (width + (depth - 1) * width * width)  # one channel of 8 x 8 px
 
@@ -94,8 +98,7 @@ def tower_of(design: Design) -> tuple[int, int]:
 
 def test_statistics_are_exact() -> None:
     """A space of 20 draws, 16 members, known by hand: every draw is counted, in one place."""
-    with pytest.warns(SampleNote, match="designs of tower after 4,000 draws"):
-        made = sample(tower, 20, macs=(200, 1000), image=8, channels=1, most_draws=4_000, progress=QUIET)
+    made = sample(tower, 20, macs=(200, 1000), image=8, channels=1, most_draws=4_000, progress=QUIET)
     members = [(d, w) for d in range(1, 6) for w in range(1, 5) if d != w]
     within = {one for one in members if 200 <= tower_macs(*one) <= 1000}
     assert {tower_of(design) for design in made} == within
@@ -117,8 +120,7 @@ def test_statistics_are_exact() -> None:
 def test_the_interval_is_wilsons() -> None:
     from scipy.stats import binomtest
 
-    with pytest.warns(SampleNote):
-        made = sample(tower, 20, macs=(200, 1000), image=8, channels=1, most_draws=300, progress=QUIET)
+    made = sample(tower, 20, macs=(200, 1000), image=8, channels=1, most_draws=300, progress=QUIET)
     found = binomtest(len(made) + made.duplicates, made.draws).proportion_ci(0.95, "wilson")
     assert made.interval == pytest.approx((found.low, found.high), abs=1e-6)
 
@@ -129,9 +131,13 @@ def test_networks_that_are_the_same_count_once() -> None:
     def same(pick: Pick) -> Design:
         return nw.zoo.RegNet(depth=13, w_a=36.44 + pick.integer("hair", 0, 3) / 1000, w_0=24, w_m=2.49, group_width=8)
 
-    with pytest.warns(SampleNote):
-        made = sample(same, 3, image=64, most_draws=50, progress=QUIET)
+    made = sample(same, 3, image=64, most_draws=50, progress=QUIET)
     assert (len(made), made.duplicates) == (1, 49)
+
+
+def test_a_space_that_has_no_more_says_so() -> None:
+    with pytest.warns(SampleNote, match=r"3 of 9 designs of few after 50,\d\d\d draws: there may be no more"):
+        assert len(sample(few, 9, image=8, channels=1, progress=QUIET)) == 3
 
 
 @pytest.mark.parametrize("name", ["anynetx_a", "anynetx_e", "regnetx", "mbconv"])
@@ -179,8 +185,8 @@ def test_an_impossible_budget_names_the_smallest_design_and_its_cost() -> None:
     assert f"no design of tower has at most 63 macs at 8 px: the smallest found has {smallest:,} macs (depth=" in str(error.value)
     with pytest.raises(NetwrightError, match=r"the largest found has 4,352 macs \(depth=5, width=4\); lower the least macs"):
         sample(tower, 3, macs=("1M", None), image=8, channels=1, progress=QUIET)
-    with pytest.raises(NetwrightError, match="none of 50,000 draws meets all limits at once"):
-        sample(tower, 3, macs=(1, 64), params=(50, None), image=8, channels=1, progress=QUIET)
+    with pytest.raises(NetwrightError, match="none of 50,000 draws meets all limits at once; the smallest found has 128 macs"):
+        sample(tower, 3, macs=(1, 200), params=(50, None), image=8, channels=1, progress=QUIET)
 
 
 @pytest.mark.parametrize("name", ["anynetx_a", "regnetx", "mbconv"])

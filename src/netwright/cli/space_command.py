@@ -81,7 +81,17 @@ def command(
     if n is None:
         _print(report.to_json()) if as_json else click.echo(str(report))
         return
-    drawn = space.sample(n, **limits, image=image, channels=channels, seed=seed, workers=workers, progress=Progress())
+    drawn = space.sample(
+        n,
+        macs=limits["macs"],
+        params=limits["params"],
+        acts=limits["acts"],
+        image=image,
+        channels=channels,
+        seed=seed,
+        workers=workers,
+        progress=Progress(),
+    )
     made = {"space": space.name, "image": image, "channels": channels, "seed": seed, "limits": limits, **drawn.to_json()}
     if out is not None:
         from netwright.files import write_json

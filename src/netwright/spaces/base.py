@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from netwright.graph import Design, Value
 from netwright.progress import Progress
 from netwright.spaces.budgets import Limit
 from netwright.spaces.domains import PLAIN, Choice
-from netwright.spaces.pick import Pick, RefinedPick, stem_of
+from netwright.spaces.pick import Pick, RefinedPick, stem_of, told
 from netwright.spaces.sampling import Sample, sample
 
 PROBES = 64  # draws that show which choices a space asks for
@@ -86,9 +87,9 @@ class Space(Value, abstract=True):
         A fixed choice is not drawn. Raises NetwrightError for a name that the space does not ask for and a value that
         it does not take.
 
-        >>> from netwright.spaces import regnetx
-        >>> regnetx.fixed(depth=13)(Pick(random.Random(1))).depth
-        13
+        >>> from netwright.spaces import anynetx_a
+        >>> anynetx_a.fixed(depth=3, width_4=512)(Pick(random.Random(1))).depths
+        (3, 3, 3, 3)
         """
         known = _names_asked(self)
         for name, value in values.items():
@@ -109,7 +110,8 @@ class Space(Value, abstract=True):
         >>> len(set(anynetx_a.shared("depth")(Pick(random.Random(1))).depths))
         1
         """
-        stems = {stem for name in _names_asked(self) if (stem := stem_of(name)) != name}
+        counted = Counter(stem for name in _names_asked(self) if (stem := stem_of(name)) != name)
+        stems = [stem for stem, count in counted.items() if count > 1]
         for name in names:
             if name not in stems:
                 hint = did_you_mean(name, stems) or f"; there are {', '.join(sorted(stems)) or 'none'}"
@@ -134,11 +136,6 @@ def _names_asked(space: Space) -> set[str]:
         space(pick)
         known |= set(pick.asked) | {stem_of(name) for name in pick.asked}
     return known
-
-
-def told(chosen: dict[str, Choice]) -> str:
-    """Choices on one line: depth=12, width_1=64, ..."""
-    return ", ".join(f"{name}={value}" for name, value in chosen.items()) or "nothing was chosen"
 
 
 class RefinedSpace(Space):

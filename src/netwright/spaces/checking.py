@@ -10,11 +10,11 @@ from typing import Any
 from netwright.errors import DesignError, NetwrightError, VanishedError
 from netwright.graph import Design, own_image, trace
 from netwright.graph.layers import Counts
-from netwright.spaces.base import Space, told
+from netwright.spaces.base import Space
 from netwright.spaces.budgets import COUNTED
-from netwright.spaces.domains import Choice, Domain, Whole
+from netwright.spaces.domains import Choice, Domain
 from netwright.spaces.named import space as as_space
-from netwright.spaces.pick import Pick, stem_of
+from netwright.spaces.pick import Pick, stem_of, told
 from netwright.spaces.sampling import same_network
 from netwright.units import short_amount
 
@@ -30,8 +30,8 @@ class Parameter:
     asked: int
 
     def __str__(self) -> str:
-        kind = {Whole: "whole"}.get(type(self.domains[0]), type(self.domains[0]).__name__.lower())
         first, *others = self.domains
+        kind = type(first).__name__.lower()
         return f"{kind:8}{first}{f', or others ({len(others)})' if others else ''}"
 
 
@@ -87,7 +87,7 @@ class SpaceReport:
 
     def __str__(self) -> str:
         wide = max([len(one.name) for one in self.parameters] or [0])
-        at = f"{self.image} px" if self.image else "their own image size"
+        at = f"{self.image} px" if self.image else "its own image size"
         lines = [f"{self.name}: {self.free} degrees of freedom", ""]
         for one in self.parameters:
             seldom = "" if one.asked == self.draws else f"   (in {100 * one.asked / self.draws:.0f} % of draws)"

@@ -10,11 +10,11 @@ from netwright.graph import Count, Size
 from netwright.spaces.anynet import Range
 from netwright.spaces.base import Space
 from netwright.spaces.pick import Pick
-from netwright.zoo.resnet import ResNet
+from netwright.zoo.resnet import Block, ResNet
 from netwright.zoo.vgg import VGG
 
 Kind = Literal["vgg", "plain", "basic", "bottleneck"]
-BLOCKS = {"plain": Plain(), "basic": Basic(), "bottleneck": Bottleneck()}
+BLOCKS: dict[Kind, Block] = {"plain": Plain(), "basic": Basic(), "bottleneck": Bottleneck()}
 
 
 class VGGResNetSpace(Space):

@@ -13,7 +13,7 @@ from netwright.errors import DesignError
 Choice = int | float | str | bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Whole:
     """The whole numbers low, low + step, ... up to high; each as likely, or with `log` about uniform in the logarithm.
 
@@ -36,15 +36,19 @@ class Whole:
         if self.step < 1 or self.low > self.high or (self.log and self.low < 1):
             raise DesignError(f"nothing to choose from in {self}")
 
-    @property
+    @functools.cached_property
     def size(self) -> int:
         """How many values there are."""
         return (self.high - self.low) // self.step + 1
 
     def at(self, share: float) -> int:
         """The value below which that share of the chance (from 0 to below 1) lies."""
-        place = bisect_right(_reached(self), share) if self.log else int(share * self.size)
+        place = bisect_right(self._reached, share) if self.log else int(share * self.size)
         return self.low + self.step * min(place, self.size - 1)
+
+    @functools.cached_property
+    def _reached(self) -> list[float]:
+        return list(accumulate(weights(self)))
 
     def holds(self, value: object) -> bool:
         """Whether it is one of the values."""
@@ -67,11 +71,6 @@ def weights(domain: Whole) -> tuple[float, ...]:
     edges = [max(domain.low - domain.step, domain.low / 2), *range(domain.low, domain.high + 1, domain.step)]
     whole = math.log(edges[-1] / edges[0])
     return tuple([math.log(edges[i + 1] / edges[i]) / whole for i in range(domain.size)])
-
-
-@functools.lru_cache(maxsize=256)
-def _reached(domain: Whole) -> list[float]:
-    return list(accumulate(weights(domain)))
 
 
 @dataclass(frozen=True, slots=True)

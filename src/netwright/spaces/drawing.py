@@ -13,7 +13,7 @@ from netwright.errors import DesignError, NetwrightError, VanishedError
 from netwright.graph import Design, trace
 from netwright.graph.layers import Counts
 from netwright.spaces.budgets import COUNTED, Budget
-from netwright.spaces.pick import Pick
+from netwright.spaces.pick import Pick, told
 
 if TYPE_CHECKING:
     from netwright.spaces.base import Space
@@ -45,7 +45,7 @@ class Job:
         try:
             design = self.space(pick)
         except DesignError as error:
-            raise NetwrightError(f"the space {self.space.name} fails: {error} (choices: {_told(pick)})") from error
+            raise NetwrightError(f"the space {self.space.name} fails: {error} (choices: {told(pick.chosen)})") from error
         if design is None:
             return Draw(STRUCTURE, pick)
         totals = self.cost(design, pick)
@@ -65,17 +65,13 @@ class Job:
         except DesignError as error:
             way_out = "return None where the choices do not fit together"
             raise NetwrightError(
-                f"the space {self.space.name} gives a design that cannot be: {error} (choices: {_told(pick)}); {way_out}"
+                f"the space {self.space.name} gives a design that cannot be: {error} (choices: {told(pick.chosen)}); {way_out}"
             ) from error
         except Exception as error:
             raise NetwrightError(
                 f"the space {self.space.name} gives a design that does not run: {type(error).__name__}: {error} "
-                f"(choices: {_told(pick)})"
+                f"(choices: {told(pick.chosen)})"
             ) from error
-
-
-def _told(pick: Pick) -> str:
-    return ", ".join(f"{name}={value}" for name, value in pick.chosen.items()) or "nothing was chosen"
 
 
 @dataclass(frozen=True, slots=True)

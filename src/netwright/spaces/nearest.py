@@ -10,37 +10,48 @@ from netwright.graph.layers import Counts
 from netwright.spaces.budgets import COUNTED
 from netwright.spaces.domains import Choice
 from netwright.spaces.drawing import Job, Range
-from netwright.spaces.pick import Pick
+from netwright.spaces.pick import Pick, told
 
 Found = tuple[int, dict[str, Choice]]  # a count, and the choices of the design that has it
 
 
 def impossible(job: Job, extremes: Range, draws: int) -> NetwrightError:
-    """The error for a budget that no draw met, in one line; of several limits it names the first that none meets."""
-    where = f"at {job.image} px" if job.image is not None else "at its own image size"
-    start = f"no design of {job.space.name} has {job.budget} {where}"
+    """The error for a budget that no draw met, in one line; of several limits it names the first that nothing meets."""
+    start = _start(job)
     if not extremes.least:
         return NetwrightError(f"{start}: none of {draws:,} draws is a design that takes the image")
-    for name in job.budget.bounded():
+    beyond = out_of_reach(job, extremes)
+    if beyond is not None:
+        return beyond
+    name = (job.budget.bounded() or ["macs"])[0]
+    count, chosen = descend(job, name, extremes.least[name][1], smaller=True)
+    met = f"none of {draws:,} draws meets all limits at once; the smallest found has {count:,} {name} ({told(chosen)})"
+    return NetwrightError(f"{start}: {met}; widen the limits")
+
+
+def out_of_reach(job: Job, extremes: Range) -> NetwrightError | None:
+    """The error for a limit that neither a draw nor the smallest (or largest) design found from there meets; else None."""
+    for name in job.budget.bounded() if extremes.least else ():
         least, most = getattr(job.budget, name)
         if extremes.least[name][0] > most:
             count, chosen = descend(job, name, extremes.least[name][1], smaller=True)
-            return NetwrightError(f"{start}: the smallest found has {count:,} {name} ({_told(chosen)}); {_raise(name)}")
+            if count > most:
+                return NetwrightError(f"{_start(job)}: the smallest found has {count:,} {name} ({told(chosen)}); {_raise(name)}")
         if extremes.most[name][0] < least:
             count, chosen = descend(job, name, extremes.most[name][1], smaller=False)
-            return NetwrightError(f"{start}: the largest found has {count:,} {name} ({_told(chosen)}); lower the least {name}")
-    name = (job.budget.bounded() or ["macs"])[0]
-    count, chosen = descend(job, name, extremes.least[name][1], smaller=True)
-    met = f"none of {draws:,} draws meets all limits at once; the smallest found has {count:,} {name} ({_told(chosen)})"
-    return NetwrightError(f"{start}: {met}; widen the limits")
+            if count < least:
+                found = f"the largest found has {count:,} {name} ({told(chosen)})"
+                return NetwrightError(f"{_start(job)}: {found}; lower the least {name}")
+    return None
+
+
+def _start(job: Job) -> str:
+    where = f"at {job.image} px" if job.image is not None else "at its own image size"
+    return f"no design of {job.space.name} has {job.budget} {where}"
 
 
 def _raise(name: str) -> str:
     return f"raise the most {name}" + ("" if name == "params" else " or lower the image")
-
-
-def _told(chosen: dict[str, Choice]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in chosen.items()) or "nothing is chosen"
 
 
 def descend(job: Job, name: str, number: int, *, smaller: bool) -> Found:

@@ -46,9 +46,9 @@ class Pick:
         """One of the options, each as likely; a mapping's keys are the words that others are known by, else their text is."""
         if isinstance(options, Mapping):
             return options[self._ask(name, one_of(*options))]
-        values = tuple(options)
-        value = self._ask(name, one_of(*[option if type(option) in PLAIN else str(option) for option in values]))
-        return values[self.asked[name].place(value)]  # type: ignore[union-attr]
+        domain = one_of(*[option if type(option) in PLAIN else str(option) for option in options])
+        value = self._ask(name, domain)
+        return options[domain.place(value)]
 
     def rising(self, name: str, count: int, low: int, high: int, step: int = 1, *, log: bool = False) -> list[int]:
         """`count` whole numbers that do not fall, called name_1, name_2, ...: as independent draws that happen not to."""
@@ -102,6 +102,11 @@ def stem_of(name: str) -> str:
     """
     head, _, number = name.rpartition("_")
     return head if head and number.isdecimal() else name
+
+
+def told(chosen: Mapping[str, Choice]) -> str:
+    """Choices on one line: depth=12, width_1=64, ..."""
+    return ", ".join(f"{name}={value}" for name, value in chosen.items()) or "nothing was chosen"
 
 
 class RefinedPick(Pick):

@@ -19,7 +19,7 @@ from netwright.progress import Progress, Step
 from netwright.spaces.budgets import COUNTED, Budget, Limit
 from netwright.spaces.domains import Choice
 from netwright.spaces.drawing import OUTCOMES, WITHIN, Job, Range
-from netwright.spaces.nearest import impossible
+from netwright.spaces.nearest import impossible, out_of_reach
 from netwright.spaces.pick import Pick
 from netwright.spaces.workers import in_order
 from netwright.units import short_amount
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from netwright.spaces.base import Space
     from netwright.spaces.regnet import RegNetSpace
 
+SOON = 2_000  # draws without any design after which it is asked whether the budget can be met at all
 PATIENCE = 50_000  # draws without a new design after which there may be no more
 CHUNK, FEW = 500, 50  # draws that one of several processes makes at a time, and the only one
 
@@ -164,7 +165,7 @@ def sample(
 
     A limit is the most ("400M"), or a pair of the least and the most. The stream depends on the space, the budget and the
     seed alone: sample(5) is the start of sample(500), and `workers` processes give what one gives. It ends early after
-    `most_draws`, or where 50,000 draws brought no new design: then fewer come back, with a `SampleNote`. Raises
+    `most_draws`, or where 50,000 draws brought no new design (then with a `SampleNote`): fewer come back. Raises
     NetwrightError where there is none (it names the smallest design found) and for a space that fails.
     """
     job = _job(space, Budget.of(macs=macs, params=params, acts=acts), image, channels, seed)
@@ -174,7 +175,7 @@ def sample(
     found = _search(job, n, workers, most_draws, progress or Progress())
     if not found.designs:
         raise impossible(job, found.extremes, found.draws)
-    if len(found.designs) < n:
+    if len(found.designs) < n and found.draws != most_draws:
         after = f"{found.draws:,} draws: there may be no more"
         told = f"{len(found.designs)} of {n} designs of {job.space.name} after {after}"
         warnings.warn(told, SampleNote, stacklevel=2)
@@ -192,13 +193,21 @@ def _job(space: Any, budget: Budget, image: int | None, channels: int, seed: int
     return Job(as_space(space), budget, image, channels, seed)
 
 
-def _search(job: Job, n: int, workers: int, most_draws: int | None, progress: Progress) -> _Found:
+def _search(job: Job, n: int, workers: int, most_draws: int | None, progress: Progress, surely: bool = False) -> _Found:
+    """Draw until n are found; `surely` makes all draws, whether or not the budget can be met."""
     found = _Found()
     most = most_draws or sys.maxsize
-    with contextlib.closing(in_order(job, workers, CHUNK if workers > 1 else FEW)) as ranges, _LateBar(progress) as step:
+    ranges = in_order(job, workers, CHUNK if workers > 1 else FEW)
+    with contextlib.closing(ranges), _LateBar(progress) as step:
         for made in ranges:
             found.take(job, made, n, most)
             step(len(found.designs), n, f"{len(found.designs)} of {n} designs, {found.draws:,} draws")
+            if (
+                found.draws == SOON
+                and not (found.designs or surely)
+                and (beyond := out_of_reach(job, found.extremes)) is not None
+            ):
+                raise beyond
             if len(found.designs) == n or found.draws >= most or found.draws - found.last >= PATIENCE:
                 return found
     raise AssertionError("ranges have no end")
@@ -238,7 +247,7 @@ def candidates(space: RegNetSpace, n: int, most: int, *, image: int, channels: i
     draws = 0
     for share in (0.6, 0.2, 0.0):
         budget = Budget(macs=(int(share * most), most))
-        found = _search(_job(space, budget, image, channels, seed), n, 1, 5_000, Progress(quiet=True))
+        found = _search(_job(space, budget, image, channels, seed), n, 1, 5_000, Progress(quiet=True), surely=True)
         draws += found.draws
         if len(found.designs) == n:
             return replace(found.sample(n), draws=draws)

@@ -7,14 +7,14 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from netwright.errors import FailedError, NetwrightError
 from netwright.spaces.drawing import Job, Range, draw_range
 
 
-def in_order(job: Job, workers: int, size: int) -> Iterator[Range]:
+def in_order(job: Job, workers: int, size: int) -> Generator[Range, None, None]:
     """Ranges of `size` draws without end, the first numbers first, whichever process made them.
 
     Raises NetwrightError where the space cannot be sent to another process, and whatever a draw raises.
