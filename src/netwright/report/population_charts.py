@@ -101,7 +101,7 @@ def edf_chart(errors: Sequence[Errors], bands: Sequence[Band | None]) -> Chart:
 def error_against_macs(populations: Sequence[Population]) -> Chart:
     """Error (%) of every complete member over its macs (millions)."""
     shown = labels([population.name for population in populations])
-    rows = [
+    rows: Rows = [
         {"label": label, "macs": member.macs / 1e6, "error": 100 * (member.error or 0.0)}
         for label, population in zip(shown, populations, strict=True)
         for member in population.complete
@@ -161,13 +161,21 @@ def _panel(population: Population, trend: Trend, best: Best, span: tuple[float, 
     y = alt.Y("error:Q", title=None, scale=scale, axis=alt.Axis(tickCount=4, labelFontSize=10))
     draw = _over_numbers if numeric else _over_words
     panel = draw(dots, trend, best, y, [float(value) for value in values] if numeric else [])
-    told = {"subtitle": _told(trend), "subtitleFontSize": 10, "subtitleColor": "#444"}
-    title = alt.TitleParams(short_name(trend.parameter, 28), fontSize=12, anchor="start", **told)
+    title = alt.TitleParams(
+        short_name(trend.parameter, 28),
+        subtitle=_told(trend),
+        fontSize=12,
+        subtitleFontSize=10,
+        subtitleColor="#444",
+        anchor="start",
+    )
     return panel.properties(title=title, width=PANEL, height=PANEL_HEIGHT)
 
 
 def _told(trend: Trend) -> str:
     some = f", {trend.n:,} of {trend.of:,}" if trend.n < trend.of else ""
+    if trend.rank is None and len(trend.groups) > MOST_WORDS:
+        some += f", {MOST_WORDS} of {len(trend.groups)} shown"
     if trend.rank is None and trend.words is None:
         return f"no test{some}"
     p = trend.p_holm if trend.p_holm is not None else 1.0
@@ -180,10 +188,8 @@ def _over_numbers(dots: Rows, trend: Trend, best: Best, y: alt.Y, values: Sequen
     wide = _is_log(values)
     ends = [low * 0.85, high / 0.85] if wide else [low - 0.05 * (high - low), high + 0.05 * (high - low)]
     scale = alt.Scale(domain=ends, type="log", base=2, nice=False) if wide else alt.Scale(domain=ends, nice=False, zero=False)
-    told = {"format": "d"} if all(float(value).is_integer() for value in values) else {"format": ".4~g"}
-    axis = alt.Axis(
-        tickCount=4, values=_ticks(values, wide), grid=False, labelFontSize=10, **({"format": "~s"} if high >= 1e4 else told)
-    )
+    form = "~s" if high >= 1e4 else "d" if all(float(value).is_integer() for value in values) else ".4~g"
+    axis = alt.Axis(tickCount=4, values=_ticks(values, wide), grid=False, labelFontSize=10, format=form)
     x = alt.X("x:Q", title=None, scale=scale, axis=axis)
     layers = []
     if best.interval is not None:

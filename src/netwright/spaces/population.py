@@ -78,15 +78,16 @@ def _parameter(name: Any, value: Any) -> Parameter:
 def _error(value: Any, status: str) -> float | None:
     if value is None and status != COMPLETE:
         return None
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    number = math.nan if isinstance(value, bool) or not isinstance(value, numbers.Real) else float(value)
+    if not math.isfinite(number):
         raise NetwrightError(
             f"the error of a member is {value!r}, expected a share from 0 to 1; one without an error is {FAILED!r}"
         )
-    if value > 1:
-        raise NetwrightError(f"the error of a member is {value:g}: errors are shares from 0 to 1, so divide percentages by 100")
-    if value < 0:
-        raise NetwrightError(f"the error of a member is {value:g}, expected a share from 0 to 1")
-    return float(value)
+    if number > 1:
+        raise NetwrightError(f"the error of a member is {number:g}: errors are shares from 0 to 1, so divide percentages by 100")
+    if number < 0:
+        raise NetwrightError(f"the error of a member is {number:g}, expected a share from 0 to 1")
+    return number
 
 
 def _count(name: str, value: Any) -> int:

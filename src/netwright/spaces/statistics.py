@@ -231,7 +231,7 @@ def normalized(populations: Sequence[Population], by: str = "macs", bins: int = 
     edges = np.linspace(low, high, bins + 1)
     places = [np.clip(np.searchsorted(edges, c, side="right") - 1, 0, bins - 1) for c in costs]
     counts = np.array([np.bincount(place, minlength=bins) for place in places])
-    used = (counts > 0).all(axis=0)
+    used = np.array([bool((bin_ > 0).all()) for bin_ in counts.T])
     if not used.any():
         raise NetwrightError(
             f"the populations share no bin of {by}: sample them under one budget, ask for fewer bins, or do not normalize"

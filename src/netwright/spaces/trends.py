@@ -155,11 +155,11 @@ def trend(population: Population, parameter: str, *, groups: int | None = None) 
     if is_numeric(values):
         numbers = np.array(values, dtype=np.float64)
         rank = _spearman(numbers, errors)
-        return Trend(parameter, n, of, _numbers(numbers, errors, groups), rank, None, rank and rank.p)
+        return Trend(parameter, n, of, _numbers(numbers, errors, groups), rank, None, rank.p if rank else None)
     words = np.array([str(value) for value in values])
     made = [_group(word, word, word, errors[words == word]) for word in np.unique(words).tolist()]
     test = _kruskal(words, errors)
-    return Trend(parameter, n, of, tuple(made), None, test, test and test.p)
+    return Trend(parameter, n, of, tuple(made), None, test, test.p if test else None)
 
 
 def trends(population: Population, *, groups: int | None = None) -> dict[str, Trend]:
