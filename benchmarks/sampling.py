@@ -71,7 +71,8 @@ def main() -> None:
             words = [sys.executable, __file__, name, "--round", str(seed)]
             words += ["--designs", str(asked.designs), "--workers", str(asked.workers)]
             made.append(json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout))
-    told = f"python benchmarks/sampling.py --designs {asked.designs} --rounds {asked.rounds} --workers {asked.workers}"
+    options = f"--designs {asked.designs} --rounds {asked.rounds} --workers {asked.workers}"
+    told = f"python benchmarks/sampling.py {options} {' '.join(asked.spaces)}"
     text = table(rounds, told)
     print(text)
     if asked.out is not None:

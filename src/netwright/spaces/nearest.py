@@ -18,12 +18,12 @@ Found = tuple[int, dict[str, Choice]]  # a count, and the choices of the design 
 def impossible(job: Job, extremes: Range, draws: int) -> NetwrightError:
     """The error for a budget that no draw met, in one line; of several limits it names the first that nothing meets."""
     start = _start(job)
-    if not extremes.least:
-        return NetwrightError(f"{start}: none of {draws:,} draws is a design that takes the image")
+    if not extremes.least or not job.budget.bounded():  # the space itself refuses the designs that there are
+        return NetwrightError(f"{start}: none of {draws:,} draws is a member that takes the image")
     beyond = out_of_reach(job, extremes)
     if beyond is not None:
         return beyond
-    name = (job.budget.bounded() or ["macs"])[0]
+    name = "macs" if "macs" in job.budget.bounded() else job.budget.bounded()[0]
     count, chosen = descend(job, name, extremes.least[name][1], smaller=True)
     met = f"none of {draws:,} draws meets all limits at once; the smallest found has {count:,} {name} ({told(chosen)})"
     return NetwrightError(f"{start}: {met}; widen the limits")
