@@ -12,6 +12,7 @@ from netwright.graph.layers import Conv
 from netwright.zoo import (
     VGG,
     AlexNet,
+    AnyNet,
     CifarResNet,
     EfficientNet,
     GoogLeNet,
@@ -192,6 +193,7 @@ _SHARED: dict[type, tuple[str, ...]] = {
     MobileNetV2: ("timm",),
     EfficientNet: ("timm",),
     MnasNet: ("timm",),
+    AnyNet: ("timm",),
     RegNet: ("timm",),
     RepVGG: ("timm",),
     ParNet: ("authors",),
