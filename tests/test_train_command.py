@@ -397,4 +397,5 @@ def test_memory_is_about_what_a_process_takes(tmp_path: Path) -> None:
         )  # fmt: skip
         peaks[batch] = int(done.stdout)
     told = {batch: dry_run(nw.network("resnet18"), photos, image=64, recipe=Recipe(epochs=1, batch=batch)) for batch in peaks}
-    assert peaks[108] - peaks[8] == pytest.approx(told[108].memory - told[8].memory, rel=0.5)
+    ratio = (peaks[108] - peaks[8]) / (told[108].memory - told[8].memory)
+    assert 0.5 < ratio < 2  # convolutions' scratch memory is each processor's own
