@@ -125,13 +125,13 @@ def _other_classes(value: Tensor, shape: tuple[int, ...]) -> bool:
 def _fold_first(found: dict[str, Tensor], ours: Mapping[str, tuple[int, ...]], graph: Graph) -> None:
     """Fold convolutions on the picture itself (RepVGG has two) to our number of channels."""
     wanted = graph.nodes[0].shape[0]
+    given = 3
     for row in graph.rows():
         name = row.name + ".weight"
         if not isinstance(row.layer, L.Conv) or row.layer.inputs != wanted or name not in found:
             continue
         value, shape = found[name], ours[name]
-        if value.ndim == 4 and value.shape[1] in (1, 3) and value.shape[1] != shape[1] and value.shape[0] == shape[0]:
-            given = value.shape[1]
+        if value.ndim == 4 and value.shape[1] == given != shape[1] and value.shape[0] == shape[0]:
             turns = -(-wanted // given)
             found[name] = value.sum(1, keepdim=True) if wanted == 1 else value.tile(1, turns, 1, 1)[:, :wanted] * (given / wanted)
 
