@@ -68,8 +68,8 @@ FINETUNE = Preset(
     deviations="15 epochs of half a cosine after one of warm-up (there: 300, in steps); label smoothing .1; crops of at least "
     ".35 of the area (there: .08); clipping at 5",
     command="netwright train resnet50 photos/ --weights timm/resnet50.a1_in1k --recipe finetune -o tuned",
-    cost=f"15 epochs; {NOT_MEASURED}",
-    result=NOT_MEASURED,
+    cost="15 epochs; SqueezeNet 1.1 at 160 px on 2,000 photographs: 24 s an epoch on 2 cores",
+    result="SqueezeNet 1.1 after 2 epochs of Imagenette's 2,000: 87.5 % (95 % interval 83.9 to 90.4 %); from scratch 10.0 %",
 )
 
 REGNET = Preset(
