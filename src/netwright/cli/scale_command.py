@@ -89,5 +89,4 @@ def command(
     if as_json:
         print_json(made.to_json())
     else:
-        click.echo(made)
-        click.echo(f"\n{out}: the scaled design" if out else "", nl=bool(out))
+        click.echo(f"{made}\n\n{out}: the scaled design" if out is not None else made)

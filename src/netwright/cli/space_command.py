@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from netwright.cli.arguments import option_channels, option_image, option_json, option_seed
+from netwright.cli.arguments import option_channels, option_image, option_json, option_seed, print_json
 from netwright.errors import NetwrightError
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def command(
     report = check_space(space, draws, image=image, channels=channels, seed=seed)
     if not report.ok:
         if as_json:
-            _print(report.to_json())
+            print_json(report.to_json())
         raise NetwrightError("; ".join(report.problems))
     if n is None:
-        _print(report.to_json()) if as_json else click.echo(str(report))
+        print_json(report.to_json()) if as_json else click.echo(str(report))
         return
     drawn = space.sample(
         n,
@@ -98,24 +98,18 @@ def command(
 
         write_json(out, made)
     if as_json:
-        _print(made)
+        print_json(made)
     elif out is not None:
         click.echo(f"{drawn}\nwritten to {out}")
     else:
         click.echo(_table(drawn))
 
 
-def _print(value: Any) -> None:
-    from netwright.cli.arguments import print_json
-
-    print_json(value)
-
-
 def _list(as_json: bool) -> None:
     from netwright.spaces.named import ABOUT
 
     if as_json:
-        _print([{"name": name, "about": about} for name, about in ABOUT.items()])
+        print_json([{"name": name, "about": about} for name, about in ABOUT.items()])
         return
     wide = max(map(len, ABOUT))
     for name, about in ABOUT.items():

@@ -28,7 +28,7 @@ class Candidate:
     @property
     def product(self) -> float:
         """alpha beta^2 gamma^2."""
-        return self.alpha * self.beta**2 * self.gamma**2
+        return self.scaled.rule.growth
 
 
 def candidates(

@@ -118,11 +118,7 @@ class RegNet(Design):
         return list(quantized_widths(self.depth, self.w_0, self.w_a, self.w_m))
 
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        x = x.block("stem", stem, self.stem, self.stem_stride)
-        for i, (depth, width, group) in enumerate(self.stages()):
-            x = x.block(f"s{i + 1}", stage, depth, width, group, self.squeeze, self.bottleneck, 2)
-        made: FeatureMap = x.block("head", head, self.classes)
-        return made
+        return self.by_stage()(x)
 
     def by_stage(self) -> AnyNet:
         """The same network, stage by stage."""
