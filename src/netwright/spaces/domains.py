@@ -7,6 +7,7 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from netwright.errors import DesignError
 
@@ -49,6 +50,13 @@ class Whole:
     @functools.cached_property
     def _reached(self) -> list[float]:
         return list(accumulate(weights(self)))
+
+    def share(self, value: int) -> float:
+        """The middle of the shares that give a value: `at` turned round."""
+        place = (value - self.low) // self.step
+        if not self.log:
+            return (place + 0.5) / self.size
+        return (self._reached[place] + (self._reached[place - 1] if place else 0.0)) / 2
 
     def holds(self, value: object) -> bool:
         """Whether it is one of the values."""
@@ -97,6 +105,14 @@ class Real:
         spread = self.low * (self.high / self.low) ** share if self.log else self.low + share * (self.high - self.low)
         value = spread if self.digits is None else round(spread, self.digits)
         return min(max(value, self.low), self.high)
+
+    def share(self, value: float) -> float:
+        """The share that gives a value: `at` turned round."""
+        if self.low == self.high:
+            return 0.5
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
 
     def holds(self, value: object) -> bool:
         """Whether it is a number in the range."""
@@ -147,6 +163,25 @@ class Options:
 
 Domain = Whole | Real | Options
 PLAIN = (int, float, str, bool)
+
+
+def plain(domain: Domain) -> list[Any]:
+    """A domain as plain values, for JSON: its kind, then its fields.
+
+    >>> plain(Whole(8, 32, 8, True)), of_plain(["whole", 8, 32, 8, True])
+    (['whole', 8, 32, 8, True], Whole(low=8, high=32, step=8, log=True))
+    """
+    if isinstance(domain, Whole):
+        return ["whole", domain.low, domain.high, domain.step, domain.log]
+    if isinstance(domain, Real):
+        return ["real", domain.low, domain.high, domain.log, domain.digits]
+    return ["options", *domain.values]
+
+
+def of_plain(given: list[Any]) -> Domain:
+    """The domain that `plain` gave."""
+    kind, *fields = given
+    return whole(*fields) if kind == "whole" else real(*fields) if kind == "real" else one_of(*fields)
 
 
 @functools.lru_cache(maxsize=1 << 10, typed=True)

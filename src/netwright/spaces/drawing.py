@@ -40,8 +40,11 @@ class Job:
         return Pick(random.Random((self.seed << 64) | number))
 
     def draw(self, number: int) -> Draw:
-        """The draw of that number. Raises NetwrightError for a space that fails, or whose design cannot be."""
-        pick = self.pick(number)
+        """The draw of that number (see `judged`)."""
+        return self.judged(self.pick(number))
+
+    def judged(self, pick: Pick) -> Draw:
+        """What the space makes of a pick. Raises NetwrightError for a space that fails, or whose design cannot be."""
         try:
             design = self.space(pick)
         except DesignError as error:
