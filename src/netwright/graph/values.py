@@ -264,6 +264,14 @@ def from_json(text: str) -> Design:
 
     Raises DesignError for text that is not a design, an unknown type or field, or a newer schema.
     """
+    design = value_from_json(text)
+    if not isinstance(design, Design):
+        raise DesignError(f"not a design: it holds a {type(design).__name__}")
+    return design
+
+
+def value_from_json(text: str) -> Value:
+    """The value that `to_json` wrote, as `from_json`, also one that is no design: a recipe, a space."""
     try:
         plain = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -273,10 +281,8 @@ def from_json(text: str) -> Design:
     schema = plain.pop("schema", None)
     if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise DesignError(f"a design of schema {schema!r}; this version of netwright reads up to {SCHEMA}")
-    design = _value(plain)
-    if not isinstance(design, Design):
-        raise DesignError(f"not a design: it holds a {type(design).__name__}")
-    return design
+    value: Value = _value(plain)
+    return value
 
 
 def read_design(path: Path) -> Design:

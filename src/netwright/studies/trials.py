@@ -36,8 +36,9 @@ class Trial:
     """A trial as the storage holds it. A study of n trials has the slots 0 to n - 1; each is used up by one trial.
 
     `number` is the trial's own and grows in the order in which trials began. `values` are the goal's (maximized, a front's cost
-    minimized), None before the end and for those that were stopped early or failed. `curve` has the validation accuracy after
-    epochs, `reason` why it failed or was lost. `finished` is when it ended (seconds since 1970; 0.0 while it runs).
+    minimized), None before the end and for those that were stopped early or failed. `costs` has what the goal weighs against it,
+    `curve` the validation accuracy after epochs, `seconds` how long it took, `reason` why it failed or was lost. `finished` is
+    when it ended (seconds since 1970; 0.0 while it runs), `beats` counts its worker's signs of life, `draws` the designs drawn.
     """
 
     number: int
@@ -50,19 +51,26 @@ class Trial:
     seed: int
     values: tuple[float, ...] | None = None
     accuracy: float | None = None
+    costs: Mapping[str, float] = field(default_factory=dict, hash=False)
     curve: Mapping[int, float] = field(default_factory=dict, hash=False)
     seconds: float = 0.0
-    host: str = ""
     worker: str = ""
     versions: Mapping[str, str] = field(default_factory=dict, hash=False)
     reason: str = ""
     finished: float = 0.0
+    beats: int = 0
+    draws: int = 1
     about: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @functools.cached_property
     def design(self) -> Design:
         """The design that was tried."""
         return from_json(self.plain_design)
+
+    @property
+    def host(self) -> str:
+        """The machine that tried it."""
+        return self.worker.partition("/")[0]
 
     @property
     def params(self) -> int:

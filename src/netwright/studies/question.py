@@ -1,0 +1,135 @@
+"""What a study asks: a space under limits, a goal, and how a design is evaluated. All its workers work on the same question."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netwright.costing.profiles import from_json as read_profile
+from netwright.costing.profiles import to_json as plain_profile
+from netwright.errors import NetwrightError
+from netwright.graph import Value, to_json
+from netwright.graph.values import value_from_json
+from netwright.scaling.budget import Limit, Use
+from netwright.spaces.base import OwnSpace, RefinedSpace, Space
+from netwright.spaces.budgets import ANY, COUNTED, Budget
+from netwright.spaces.named import read_space
+from netwright.studies.goals import Goal
+from netwright.studies.ground import Ground
+from netwright.studies.limits import Limits
+from netwright.studies.liveness import BEAT
+
+
+@dataclass(frozen=True)
+class Question:
+    """A study's settings: two studies with equal ones may share their trials.
+
+    `evaluation` says how designs are evaluated, in plain values: the pictures and the recipe, or a user's function. `image` is in
+    px, `halving` ends trials early (None: none), `beat` is the time between a worker's signs of life in seconds.
+    """
+
+    space: Space
+    limits: Limits
+    goal: Goal
+    sampler: str
+    evaluation: Mapping[str, Any]
+    image: int
+    channels: int = 3
+    seed: int = 0
+    halving: Value | None = None
+    beat: float = BEAT
+
+    @property
+    def ground(self) -> Ground:
+        """Where designs are looked for."""
+        return Ground(self.space, self.limits, self.image, self.channels, self.seed)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values. Raises NetwrightError for a space that other processes cannot make."""
+        profile = self.limits.use.profile
+        return {
+            "space": plain_space(self.space),
+            "limits": self.limits.to_json(),
+            "profile": plain_profile(profile) if profile is not None else None,
+            "goal": _plain(self.goal),
+            "sampler": self.sampler,
+            "halving": _plain(self.halving) if self.halving is not None else None,
+            "evaluation": dict(self.evaluation),
+            "image": self.image,
+            "channels": self.channels,
+            "seed": self.seed,
+            "beat": self.beat,
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Question:
+        """The question that `to_json` gave. Raises NetwrightError for a space whose file is not there or has changed."""
+        profile = read_profile(plain["profile"], "the study") if plain["profile"] else None
+        goal = _value(plain["goal"])
+        assert isinstance(goal, Goal)
+        return cls(
+            read_plain_space(plain["space"]),
+            _limits(plain["limits"], Use(channels=plain["channels"], profile=profile)),
+            goal,
+            plain["sampler"],
+            plain["evaluation"],
+            plain["image"],
+            plain["channels"],
+            plain["seed"],
+            _value(plain["halving"]) if plain["halving"] else None,
+            plain["beat"],
+        )
+
+
+def _plain(value: Value) -> Any:
+    return json.loads(to_json(value, None))
+
+
+def _value(plain: Any) -> Value:
+    return value_from_json(json.dumps(plain))
+
+
+def _limits(plain: Mapping[str, Any], use: Use) -> Limits:
+    spans = {name: (low, ANY[1] if high is None else high) for name, (low, high) in plain.items() if name in COUNTED}
+    more = tuple([Limit(name, most) for name, most in plain.items() if name not in COUNTED])
+    return Limits(Budget(**spans), more, use)
+
+
+def plain_space(space: Space) -> dict[str, Any]:
+    """A space as plain values; one of a user by its file, word and the file's SHA-256."""
+    if isinstance(space, RefinedSpace):
+        rules = {"fixed": dict(space.values), "shared": list(space.stems), "called": space.called}
+        return {"refined": plain_space(space.space), **rules}
+    if not isinstance(space, OwnSpace):
+        return {"space": _plain(space)}
+    if not space.file:
+        return {"function": space.name, "classes": space.classes, "image": space.image}
+    made = {"file": str(Path(space.file).resolve()), "word": space.word, "sha256": _digest(Path(space.file))}
+    return made | {"classes": space.classes, "image": space.image}
+
+
+def read_plain_space(plain: Mapping[str, Any]) -> Space:
+    """The space of plain values. Raises NetwrightError for one that was a function of a program, or whose file is another now."""
+    if "refined" in plain:
+        inner = read_plain_space(plain["refined"])
+        return RefinedSpace(inner, tuple(plain["fixed"].items()), tuple(plain["shared"]), plain["called"])
+    if "space" in plain:
+        space = _value(plain["space"])
+        assert isinstance(space, Space)
+        return space
+    if "function" in plain:
+        alone = f"the space {plain['function']} is a function of the program that made the study, and only there"
+        raise NetwrightError(f"{alone}: name a space as file.py:name to share it")
+    file = Path(plain["file"])
+    space = read_space(f"{file}:{plain['word']}")
+    if _digest(file) != plain["sha256"]:
+        raise NetwrightError(f"{file} has changed since the study was made: the space is another one; start another study")
+    return space.replace(classes=plain["classes"], image=plain["image"]) if isinstance(space, OwnSpace) else space
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
