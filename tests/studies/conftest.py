@@ -21,6 +21,6 @@ def server() -> Iterator[Server]:
 def database(server: Server, request: pytest.FixtureRequest) -> str:
     """The URL of an empty database."""
     name = f"test_{abs(hash(request.node.nodeid))}"
-    server.do(f'DROP DATABASE IF EXISTS "{name}"')
+    server.do(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     server.do(f'CREATE DATABASE "{name}"')
     return server.url(name)

@@ -1,4 +1,4 @@
-"""A private PostgreSQL server: started from the system's programs on a free loopback port, killed and restarted at will, gone afterwards."""
+"""A private PostgreSQL server, from the system's programs on a free loopback port: killed and started again at will."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from netwright.errors import FailedError, NetwrightError
+from netwright.studies.database import Database
 
 try:
     import fcntl
@@ -66,7 +67,9 @@ def _database(url: str) -> BaseStorage:
     plain = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
         with quiet():
-            return get_storage(RDBStorage(plain, engine_kwargs={"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2}))
+            if plain.startswith("postgresql"):
+                return Database(plain)
+            return get_storage(RDBStorage(plain, engine_kwargs={"pool_pre_ping": True, "pool_size": 1, "max_overflow": 1}))
     except exc.NoSuchModuleError:
         raise NetwrightError(f"unknown kind of database in {place}: give postgresql://user@host/name, or a folder") from None
     except (exc.ArgumentError, ValueError) as error:
