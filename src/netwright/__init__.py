@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from netwright.runtime import build, preprocessing_of, save_weights
     from netwright.runtime.forms import convert, grow
     from netwright.scaling import scale
-    from netwright.studies import design
+    from netwright.studies import Study, design, join_study, read_study, search
     from netwright.training import Recipe
     from netwright.training.exporting import export, export_int8
     from netwright.training.run import Run, evaluate, load
@@ -41,6 +41,7 @@ _LATER = {
     "Comparison": "netwright.costing.comparing",
     "Recipe": "netwright.training",
     "Run": "netwright.training.run",
+    "Study": "netwright.studies",
     "bench": "netwright.measuring.bench",
     "blocks": "",
     "build": "netwright.runtime",
@@ -53,13 +54,16 @@ _LATER = {
     "export": "netwright.training.exporting",
     "export_int8": "netwright.training.exporting",
     "grow": "netwright.runtime.forms",
+    "join_study": "netwright.studies",
     "load": "netwright.training.run",
     "lab": "",
     "optim": "",
     "preprocessing_of": "netwright.runtime",
+    "read_study": "netwright.studies",
     "save_weights": "netwright.runtime",
     "scale": "netwright.scaling",
     "scaling": "",
+    "search": "netwright.studies",
     "spaces": "",
     "train": "netwright.training.train",
     "zoo": "",
@@ -75,6 +79,7 @@ __all__ = [
     "NetwrightError",
     "Recipe",
     "Run",
+    "Study",
     "bench",
     "build",
     "calibrate",
@@ -90,12 +95,15 @@ __all__ = [
     "export_int8",
     "from_json",
     "grow",
+    "join_study",
     "load",
     "network",
     "networks",
     "preprocessing_of",
+    "read_study",
     "save_weights",
     "scale",
+    "search",
     "to_json",
     "trace",
     "train",

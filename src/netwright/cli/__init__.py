@@ -27,6 +27,8 @@ COMMANDS = {  # name -> what --help says of it
     "eval": "Evaluate a trained network on pictures.",
     "predict": "Say what is on a picture.",
     "export": "Write a trained network as ONNX.",
+    "search": "Try designs of a space on pictures, on one machine or many.",
+    "report": "Studies as a page: error distributions side by side, with tests and trends.",
     "lab": "Watch optimizers on known landscapes; the figures of the lecture notes.",
     "design": "From pictures and a budget to a trained, exported network.",
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from netwright.cli.arguments import F, option_image, option_json, option_seed, option_weights, print_json, read_network
+from netwright.cli.recipes import KEY, option_recipe, recipe_of
 from netwright.errors import NetwrightError
 from netwright.graph import Value
 
@@ -16,24 +17,7 @@ if TYPE_CHECKING:
     from netwright.training.machine import Machine
     from netwright.training.recipes.recipe import Recipe
 
-KEY = "KEY=VALUE"
 T = TypeVar("T")
-
-
-def option_recipe(command: F) -> F:
-    """--recipe, --set, and the settings that have an option of their own."""
-    told = "A preset's name (see --recipes), a TOML file, or the folder of a run."
-    positive = click.FloatRange(0, min_open=True)
-    options = [
-        click.option("--recipe", metavar="R", help=told),
-        click.option("--set", "settings", multiple=True, metavar=KEY, help="Change the recipe: --set optimizer.lr=0.1."),
-        click.option("--epochs", type=click.IntRange(1), metavar="N", help="The same as --set epochs=N."),
-        click.option("--batch", type=click.IntRange(1), metavar="N", help="Pictures per step: --set batch=N."),
-        click.option("--lr", type=positive, metavar="X", help="Peak learning rate: --set optimizer.lr=X."),
-        click.option("--recipes", is_flag=True, help="List the presets, with source, command, cost and result."),
-        click.option("--print-recipe", is_flag=True, help="Print the recipe as TOML, to be changed and given to --recipe."),
-    ]
-    return _with(options, command)
 
 
 def option_data(command: F) -> F:
@@ -84,6 +68,8 @@ def _with(options: list[Any], command: T) -> T:
 @click.argument("data", required=False, metavar="DATA")
 @click.option("-o", "--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Output folder.")
 @option_recipe
+@click.option("--recipes", is_flag=True, help="List the presets, with source, command, cost and result.")
+@click.option("--print-recipe", is_flag=True, help="Print the recipe as TOML, to be changed and given to --recipe.")
 @option_image
 @option_weights
 @option_data
@@ -136,8 +122,7 @@ def command(
     """
     if recipes:
         return _list_presets(as_json)
-    given = {"epochs": epochs, "batch": batch, "optimizer.lr": lr}
-    made = _recipe(recipe, [*settings, *(f"{key}={value}" for key, value in given.items() if value is not None)])
+    made = recipe_of(recipe, settings, {"epochs": epochs, "batch": batch, "optimizer.lr": lr})
     if print_recipe:
         return _print_recipe(made)
     net, data = _given("net", net), _given("data", data)
@@ -168,13 +153,6 @@ def _given(name: str, value: T | None) -> T:
         parameter = next(one for one in context.command.params if one.name == name)
         raise click.MissingParameter(ctx=context, param=parameter)
     return value
-
-
-def _recipe(name: str | None, settings: list[str]) -> Recipe:
-    from netwright.training.recipes.recipe import Recipe
-    from netwright.training.recipes.recipe_files import changed, read_recipe
-
-    return changed(read_recipe(name) if name is not None else Recipe(), settings)
 
 
 def _machine(device: str, precision: str, workers: int | None, settings: tuple[str, ...]) -> Machine:

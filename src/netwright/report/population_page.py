@@ -40,6 +40,18 @@ def population_page(
     table and the tests; trends are of the designs as they are. A population without a complete member is listed and left out of
     all else. Raises NetwrightError where none has any, and what `compare_populations` raises.
     """
+    return page(title, population_sections(populations, pairs=pairs, by=by, bins=bins, seed=seed))
+
+
+def population_sections(
+    populations: Sequence[Population],
+    *,
+    pairs: Sequence[tuple[str, str]] | None = None,
+    by: str | None = None,
+    bins: int = 10,
+    seed: int = 0,
+) -> list[str]:
+    """The pieces of `population_page`."""
     if not populations:
         raise NetwrightError("there is no population to show: give at least one")
     some = [population for population in populations if population.complete]
@@ -52,7 +64,7 @@ def population_page(
     errors = normal.errors if normal else tuple(Errors.of(population) for population in some)
     sections = [_lead(compared, some), _edfs(errors, compared, seed), _table(populations, errors, seed)]
     sections += [_tests(compared), _costs(some), _trends(some, seed), _notes(populations, compared)]
-    return page(title, [section for section in sections if section])
+    return [section for section in sections if section]
 
 
 def _percent(error: float) -> str:

@@ -248,7 +248,7 @@ def begin(word: str, name: str, settings: Mapping[str, Any], wanted: int, direct
 
     Raises NetwrightError for a study with other settings (it lists the differences), and a storage that cannot be opened.
     """
-    storage, patient = open_storage(word), Patient(shown(word), say)
+    storage, patient = open_storage(word, new=True), Patient(shown(word), say)
     made: dict[str, Any] = json.loads(json.dumps({**settings, "schema": SCHEMA}))
     with quiet(), contextlib.suppress(DuplicatedStudyError):
         patient(storage.create_new_study, [StudyDirection[word.upper()] for word in directions], name)
@@ -268,9 +268,18 @@ def begin(word: str, name: str, settings: Mapping[str, Any], wanted: int, direct
     return ledger
 
 
-def join(word: str, name: str, say: Say) -> Ledger:
-    """A study that is there. Raises NetwrightError where it is not, with the names of those that are."""
-    return Ledger(open_storage(word), name, Patient(shown(word), say))
+def join(word: str, name: str | None, say: Say) -> Ledger:
+    """A study that is there; without a name the only one. Raises NetwrightError where it is not, with the names there are."""
+    storage, patient = open_storage(word), Patient(shown(word), say)
+    return Ledger(storage, name if name is not None else patient(_only, storage, patient.place), patient)
+
+
+def _only(storage: BaseStorage, place: str) -> str:
+    names = sorted(study.study_name for study in storage.get_all_studies())
+    if len(names) == 1:
+        return names[0]
+    there = f"it has {', '.join(names)}: name one with --study" if names else "it has none"
+    raise NetwrightError(f"which study of {place}? {there}")
 
 
 def different(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -29,14 +29,14 @@ PATIENCE = 900.0  # seconds for which a storage may be away
 JOURNAL = "journal.log"  # in a study's folder
 
 
-def open_storage(word: str | os.PathLike[str]) -> BaseStorage:
-    """The storage of a word: a database's address (`postgresql://user@host/name`), or a journal file or the folder that has one.
+def open_storage(word: str | os.PathLike[str], *, new: bool = False) -> BaseStorage:
+    """The storage of a word: a database's address (`postgresql://user@host/name`), a journal file (.log), or a study's folder.
 
     A journal is for the processes of one machine, a database for several machines. Raises NetwrightError for what is not there,
-    cannot be reached, or was written by another version.
+    cannot be reached, or was written by another version. A journal is made only where it may be `new`.
     """
     text = os.fspath(word)
-    return _database(text) if "://" in text else _journal(Path(text))
+    return _database(text) if "://" in text else _journal(Path(text), new)
 
 
 def is_database(word: str | os.PathLike[str]) -> bool:
@@ -82,10 +82,15 @@ def _database(url: str) -> BaseStorage:
         raise NetwrightError(f"cannot reach the storage {place}: {_first_line(error)}") from None
 
 
-def _journal(path: Path) -> BaseStorage:
-    file = path if path.suffix == ".log" else path / JOURNAL
+def _journal(path: Path, new: bool) -> BaseStorage:
+    places = [path] if path.suffix == ".log" else [path / JOURNAL, path / "work" / JOURNAL]
+    file = next((place for place in places if place.is_file()), places[0])
     if not file.parent.is_dir():
         raise NetwrightError(f"cannot open the storage {path}: there is no folder {file.parent}")
+    if not new and not file.is_file():
+        raise NetwrightError(
+            f"cannot open the storage {path}: it holds no study ({JOURNAL}); a database is named as postgresql://..."
+        )
     try:
         return JournalStorage(Journal(file))
     except OSError as error:

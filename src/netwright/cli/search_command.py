@@ -1,0 +1,157 @@
+"""`netwright search`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netwright.cli.arguments import option_image, option_json, option_seed, print_json
+from netwright.cli.limits import limits_of, option_limits
+from netwright.cli.recipes import option_recipe, recipe_of
+
+if TYPE_CHECKING:
+    from netwright.studies import Goal, Study
+
+_GOALS = ("accuracy", "reward", "pareto")
+_MEASURES = ("macs", "params", "acts", "memory", "inference_memory", "latency")
+
+
+@click.command("search")
+@click.argument("data", required=False, metavar="DATA")
+@click.option("--space", metavar="S", help="Named space, or file.py:name; by default a RegNet space for the image size.")
+@option_limits
+@click.option("--goal", "kind", type=click.Choice(_GOALS), default="accuracy", show_default=True, help="What is maximized.")
+@click.option(
+    "--measure", type=click.Choice(_MEASURES), default="macs", show_default=True, help="The cost of a reward or a front."
+)
+@click.option("--target", metavar="T", help="The cost that a reward aims at, such as 20M or 5ms.")
+@click.option("--sampler", default="random", show_default=True, metavar="NAME", help="Who proposes designs.")
+@click.option("--samplers", is_flag=True, help="List the samplers.")
+@click.option(
+    "--halving", type=click.IntRange(2), metavar="F", help="Successive halving: 1 of F trials goes on from rung to rung."
+)
+@click.option("--trials", type=click.IntRange(1), default=32, show_default=True, help="Designs to try in all.")
+@option_recipe
+@click.option("--evaluate", metavar="FILE.PY:NAME", help="A function (design, seed, report) -> accuracy, in place of a training.")
+@option_image
+@click.option("--group", metavar="COLUMN", help="Column of labels.csv: pictures of one group are never divided.")
+@option_seed
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes of this machine.")
+@click.option("--threads", type=click.IntRange(1, 1024), metavar="N", help="Threads of each worker; by default all there are.")
+@click.option("--device", default="auto", show_default=True, metavar="D", help="auto, cpu, cuda or cuda:1.")
+@click.option("--storage", metavar="URL", help="postgresql://user@host/name, where several machines take part.")
+@click.option("--study", metavar="NAME", help="Its name in the storage; by default the folder's.")
+@click.option("--join", metavar="STORAGE", help="Work on a study that is there: a database, or the study's folder.")
+@click.option("-o", "--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Output folder.")
+@option_json
+def command(
+    data: str | None,
+    space: str | None,
+    kind: str,
+    measure: str,
+    target: str | None,
+    sampler: str,
+    samplers: bool,
+    halving: int | None,
+    trials: int,
+    recipe: str | None,
+    settings: tuple[str, ...],
+    epochs: int | None,
+    batch: int | None,
+    lr: float | None,
+    evaluate: str | None,
+    image: int | None,
+    group: str | None,
+    seed: int,
+    workers: int,
+    threads: int | None,
+    device: str,
+    storage: str | None,
+    study: str | None,
+    join: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Try designs of a space on DATA, within limits: each is trained briefly and measured on a validation part.
+
+    The study is kept in FOLDER, or in a database; run again, it goes on. With --join a worker takes part in a study that is
+    there, from any machine that reaches its storage. FOLDER has the best design, all trials (result.json) and a report.
+
+    \b
+    Example: netwright search photos/ --max-macs 50M --trials 64 --workers 2 -o study
+             netwright search --join postgresql://me@host/studies --study photos /data/photos
+    """
+    if samplers:
+        return _list_samplers(as_json)
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    from netwright.progress import Progress
+    from netwright.studies import Halving, join_study, search
+    from netwright.training.machine import Machine
+
+    machine = Machine(device=device)
+    if join is not None:
+        signal.signal(signal.SIGTERM, _stopped)
+        made = join_study(join, study, data=data, machine=machine, progress=Progress())
+        return _show(made, None, as_json)
+    if data is None and evaluate is None:
+        raise click.UsageError("give DATA to train on, or --evaluate FILE.PY:NAME")
+    if out is None and storage is None:
+        raise click.UsageError("give a FOLDER for the study with -o, or a --storage")
+    made = search(
+        data,
+        space=space,
+        limits=limits_of(click.get_current_context()),
+        goal=_goal(kind, measure, target),
+        sampler=sampler,
+        halving=Halving(factor=halving) if halving is not None else None,
+        trials=trials,
+        recipe=recipe_of(recipe, settings, {"epochs": epochs, "batch": batch, "optimizer.lr": lr}, 10),
+        evaluate=evaluate,
+        image=image,
+        group=group,
+        seed=seed,
+        workers=workers,
+        machine=machine,
+        out=out,
+        storage=storage,
+        study=study,
+        progress=Progress(),
+    )
+    return _show(made, out, as_json)
+
+
+def _stopped(*_: object) -> None:
+    """A worker that is told to end gives back its trial."""
+    raise SystemExit(143)
+
+
+def _goal(kind: str, measure: str, target: str | None) -> Goal:
+    from netwright.studies import Goal
+    from netwright.units import parse_amount, parse_bytes, parse_milliseconds
+
+    read = {"latency": parse_milliseconds, "memory": parse_bytes, "inference_memory": parse_bytes}.get(measure, parse_amount)
+    return Goal(kind=kind, measure=measure, target=float(read(target)) if target is not None else 0.0)  # type: ignore[arg-type]
+
+
+def _list_samplers(as_json: bool) -> None:
+    from netwright.studies.samplers import SAMPLERS
+
+    if as_json:
+        return print_json([{"name": name, "about": about} for name, about in SAMPLERS.items()])
+    wide = max(map(len, SAMPLERS))
+    return click.echo("\n".join(f"{name:{wide}}  {about}" for name, about in SAMPLERS.items()))
+
+
+def _show(made: Study, out: Path | None, as_json: bool) -> None:
+    if as_json:
+        return print_json(made.to_json())
+    click.echo(str(made))
+    if out is not None:
+        click.echo(f"open {out / 'report.html'}; the best design: netwright train {out} DATA -o RUN")
+    return None

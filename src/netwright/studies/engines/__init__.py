@@ -1,0 +1,1 @@
+"""Where a study's workers run: processes of this machine, or tasks of a Ray cluster."""

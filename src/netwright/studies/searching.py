@@ -1,0 +1,231 @@
+"""`search`: a space, limits and a goal in; a study of trained designs out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from netwright.data import Source, open_source
+from netwright.errors import NetwrightError
+from netwright.files import Output, kept_or_temporary, read_json, write_json, write_text
+from netwright.graph import DEFAULT_IMAGE, to_json
+from netwright.progress import Progress, Step
+from netwright.report.study_page import study_page
+from netwright.spaces import regnet_for
+from netwright.spaces.budgets import Limit as Span
+from netwright.spaces.named import space as as_space
+from netwright.studies.engines.local import Processes
+from netwright.studies.goals import Goal
+from netwright.studies.halving import Halving
+from netwright.studies.ledger import Ledger, begin, join
+from netwright.studies.limits import Limits
+from netwright.studies.on_pictures import OnPictures, described, own_evaluator, planned, recipe_of
+from netwright.studies.question import Question
+from netwright.studies.samplers import sampler as sampler_of
+from netwright.studies.study import Study
+from netwright.studies.trials import COMPLETE
+from netwright.studies.working import Evaluator, Worker
+from netwright.training.evaluating.evaluation import Cache
+from netwright.training.machine import Machine
+from netwright.training.plan import Plan, open_for
+from netwright.training.recipes.recipe import Recipe
+from netwright.training.train import cache_of
+
+EPOCHS = 10  # of a trial, as in the protocol of Radosavovic et al. 2020
+
+Own = str | Evaluator  # a user's evaluation: file.py:name, or a function
+
+
+def search(
+    data: Any = None,
+    *,
+    space: Any = None,
+    limits: Limits | None = None,
+    macs: Span = None,
+    params: Span = None,
+    acts: Span = None,
+    goal: Goal | None = None,
+    sampler: str = "random",
+    halving: Halving | None = None,
+    trials: int = 32,
+    recipe: Recipe | None = None,
+    evaluate: Own | None = None,
+    image: int | None = None,
+    group: str | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    machine: Machine | None = None,
+    out: str | os.PathLike[str] | None = None,
+    storage: str | None = None,
+    study: str | None = None,
+    cache: str | os.PathLike[str] | None = "default",
+    progress: Progress | None = None,
+) -> Study:
+    """Try designs of a space on pictures, within limits; returns the study, and writes its folder where `out` is given.
+
+    `data` is what `train` takes. Each of `trials` designs is trained with `recipe` (10 epochs) on 80 % of the training pictures
+    and measured on the other 20 %; held-out pictures are not looked at. `space` is a name, `file.py:name`, a function or a
+    space; without one it is a RegNet space for the image size. `macs`, `params` and `acts` are limits as for `spaces.sample`;
+    `limits` holds others too (memory, latency) and takes their place. A design outside them never costs a trial. `evaluate` is a
+    function (design, seed, report) -> accuracy (or `file.py:name`) in place of a training; then no `data` is needed, but `image`.
+
+    The study is kept in a journal below `out`, or in `storage` (`postgresql://...`) under the name `study`. Run again with the
+    same arguments it goes on; with more trials it goes on to those. `workers` are processes of this machine. Raises
+    NetwrightError for limits that no design meets, and for a study that was begun with other settings.
+
+    >>> study = nw.search("photos/", macs="50M", trials=64, out="study")   # doctest: +SKIP
+    >>> study.best.design   # doctest: +SKIP
+    """
+    progress, machine = progress or Progress(), machine or Machine()
+    for name, value in (("trials", trials), ("workers", workers)):
+        if type(value) is not int or value < 1:
+            raise NetwrightError(f"{name} is {value!r}, expected a whole number of at least 1")
+    limits = limits or Limits.of(macs=macs, params=params, acts=acts)
+    size = image or DEFAULT_IMAGE
+    asked = Question(as_space(space or "regnetx"), limits, goal or Goal(), sampler, {}, size, seed=seed, halving=halving)
+    source = open_for(data, out, progress, group) if data is not None else None
+    recipe = recipe or Recipe(epochs=EPOCHS)
+    if source is not None:
+        size = image or min(source.image or DEFAULT_IMAGE, DEFAULT_IMAGE)
+        question = _on_pictures(asked, planned(source, size, seed, group), recipe, space)
+    else:
+        question = _on_own(asked, evaluate, image)
+    question.ground.possible()
+    name = study or (Path(out).resolve().name if out is not None else "search")
+    with kept_or_temporary(out) as folder, claimed(Output(folder), {"storage": storage, "study": name}, trials) as output:
+        word = storage or str(output.work)
+        ledger = begin(word, name, question.to_json(), trials, question.goal.directions, progress.say)
+        with progress.bar("searching") as step:
+            look = Look(ledger, question.goal, step)
+            if workers > 1:
+                _processes(word, name, workers, machine, output, progress).run(ledger, look)
+            else:
+                made = evaluator(question, source, machine, cache_of(cache), progress) if not callable(evaluate) else evaluate
+                worker(ledger, question, made, progress, look).run()
+        found = Study.of(ledger, question)
+        if out is not None:
+            write_study(output, found)
+    return found
+
+
+def _on_pictures(asked: Question, plan: Plan, recipe: Recipe, space: Any) -> Question:
+    """The question for pictures: their size and classes, and how designs are trained on them."""
+    source, image, classes = plan.source, plan.image, len(plan.source.classes)
+    made = regnet_for(image, classes) if space is None else asked.space.at(image, classes)
+    limits = replace(asked.limits, use=replace(asked.limits.use, channels=source.channels))
+    evaluation = described(plan, recipe)
+    return replace(asked, space=made, limits=limits, evaluation=evaluation, image=image, channels=source.channels)
+
+
+def _on_own(asked: Question, evaluate: Own | None, image: int | None) -> Question:
+    """The question for a user's own evaluation."""
+    if evaluate is None:
+        raise NetwrightError("give pictures to train on, or an evaluation of your own")
+    word = evaluate if isinstance(evaluate, str) else getattr(evaluate, "__qualname__", type(evaluate).__name__)
+    space = asked.space.at(image, None) if image is not None else asked.space
+    return replace(asked, space=space, evaluation={"function": word})
+
+
+def evaluator(question: Question, source: Source | None, machine: Machine, cache: Cache, progress: Progress) -> Evaluator:
+    """How a study's designs are evaluated, on this machine. Raises NetwrightError where its pictures are others here."""
+    evaluation = question.evaluation
+    if "function" in evaluation:
+        return own_evaluator(evaluation["function"])
+    if source is None:
+        source = open_source(evaluation["data"], evaluation["group"])
+    recipe = recipe_of(evaluation)
+    plan = planned(source, question.image, question.seed, evaluation["group"])
+    here = described(plan, recipe)["pictures"]
+    if here != evaluation["pictures"]:
+        raise NetwrightError(
+            f"{source.name} holds other pictures ({here}) than the study was made with ({evaluation['pictures']})"
+        )
+    return OnPictures(plan, recipe, machine, cache, progress)
+
+
+def worker(ledger: Ledger, question: Question, evaluate: Evaluator, progress: Progress, look: Callable[[], None]) -> Worker:
+    """A worker of this process."""
+    chosen = sampler_of(question.sampler, question.ground, question.goal)
+    halving = question.halving
+    assert halving is None or isinstance(halving, Halving)
+    return Worker(ledger, question.ground, question.goal, chosen, evaluate, halving, say=progress.say, ended=look)
+
+
+def join_study(
+    storage: str,
+    study: str | None = None,
+    *,
+    data: Any = None,
+    machine: Machine | None = None,
+    cache: str | os.PathLike[str] | None = "default",
+    progress: Progress | None = None,
+) -> Study:
+    """Work on a study that is there, until it has all its trials; returns it. `storage` is a database, or the study's folder.
+
+    `data` is where the same pictures are on this machine, where that differs. Raises NetwrightError for a study that is
+    not there, pictures that are others, a space whose file is not here.
+    """
+    progress = progress or Progress()
+    ledger = join(storage, study, progress.say)
+    question = Question.from_json(ledger.settings)
+    source = open_source(data, question.evaluation.get("group")) if data is not None else None
+    made = evaluator(question, source, machine or Machine(), cache_of(cache), progress)
+    with progress.bar("searching") as step:
+        worker(ledger, question, made, progress, Look(ledger, question.goal, step)).run()
+    return Study.of(ledger, question)
+
+
+def _processes(word: str, name: str, count: int, machine: Machine, output: Output, progress: Progress) -> Processes:
+    threads = max(1, (os.cpu_count() or 1) // count)
+    return Processes(("--join", word, "--study", name, "--device", machine.device), count, threads, output.work, progress.say)
+
+
+class Look:
+    """Shows on a bar how far a study is, and the best trial so far."""
+
+    def __init__(self, ledger: Ledger, goal: Goal, step: Step) -> None:
+        self.ledger, self.goal, self.step = ledger, goal, step
+
+    def __call__(self) -> None:
+        trials = self.ledger.trials()
+        reached = max([trial.accuracy or 0.0 for trial in trials if trial.status == COMPLETE], default=0.0)
+        ended, wanted = self.ledger.ended, self.ledger.wanted
+        self.step(
+            ended, wanted, f"{ended:,} of {wanted:,} trials, {self.ledger.running} running, best accuracy {100 * reached:.1f} %"
+        )
+
+
+@contextmanager
+def claimed(output: Output, arguments: dict[str, Any], trials: int) -> Iterator[Output]:
+    """The study's folder, held by this process. A finished study is opened again where more trials are wanted."""
+    if output.result.exists() and read_json(output.result).get("wanted", trials) < trials:
+        output.result.unlink()
+    with output.claimed("search", arguments):
+        yield output
+
+
+def write_study(output: Output, study: Study) -> None:
+    """The best design, the report and, last, all trials as result.json. Raises FailedError where no trial is complete."""
+    write_text(output.folder / "design.json", to_json(study.best.design) + "\n")
+    write_text(output.folder / "report.html", report(study))
+    write_json(output.result, study.to_json())
+
+
+def report(study: Study) -> str:
+    """The page of a study."""
+    question, recipe = study.question, study.question.evaluation.get("recipe")
+    asked = [
+        ("goal", str(study.goal)),
+        ("space", question.space.name),
+        ("limits", f"{question.limits} at {question.image} px"),
+        ("sampler", question.sampler),
+        ("stopped early", str(question.halving) if question.halving is not None else "none"),
+        ("evaluated", study.told()),
+        ("recipe", recipe or "of the user's own evaluation"),
+        ("seed", str(question.seed)),
+    ]
+    return study_page(study.to_json(), study.population(), asked)
