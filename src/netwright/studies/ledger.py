@@ -249,7 +249,7 @@ def begin(word: str, name: str, settings: Mapping[str, Any], wanted: int, direct
     Raises NetwrightError for a study with other settings (it lists the differences), and a storage that cannot be opened.
     """
     storage, patient = open_storage(word, new=True), Patient(shown(word), say)
-    made: dict[str, Any] = json.loads(json.dumps({**settings, "schema": SCHEMA}))
+    made = {**settings, "schema": SCHEMA}
     with quiet(), contextlib.suppress(DuplicatedStudyError):
         patient(storage.create_new_study, [StudyDirection[word.upper()] for word in directions], name)
     study = patient(storage.get_study_id_from_name, name)

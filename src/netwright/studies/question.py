@@ -51,7 +51,7 @@ class Question:
     def to_json(self) -> dict[str, Any]:
         """As plain values. Raises NetwrightError for a space that other processes cannot make."""
         profile = self.limits.use.profile
-        return {
+        plain = {
             "space": plain_space(self.space),
             "limits": self.limits.to_json(),
             "profile": plain_profile(profile) if profile is not None else None,
@@ -64,6 +64,7 @@ class Question:
             "seed": self.seed,
             "beat": self.beat,
         }
+        return dict(json.loads(json.dumps(plain)))  # as a storage gives it back: lists for tuples
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Question:

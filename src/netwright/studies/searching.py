@@ -21,7 +21,7 @@ from netwright.spaces.named import space as as_space
 from netwright.studies.engines.local import Processes
 from netwright.studies.goals import Goal
 from netwright.studies.halving import Halving
-from netwright.studies.ledger import Ledger, begin, join
+from netwright.studies.ledger import Ledger, begin, different, join
 from netwright.studies.limits import Limits
 from netwright.studies.on_pictures import OnPictures, described, own_evaluator, planned, recipe_of
 from netwright.studies.question import Question
@@ -96,7 +96,8 @@ def search(
         question = _on_own(asked, evaluate, image)
     question.ground.possible()
     name = study or (Path(out).resolve().name if out is not None else "search")
-    with kept_or_temporary(out) as folder, claimed(Output(folder), {"storage": storage, "study": name}, trials) as output:
+    kept = {"storage": storage, "study": name}
+    with kept_or_temporary(out) as folder, claimed(Output(folder), kept, question, trials) as output:
         word = storage or str(output.work)
         ledger = begin(word, name, question.to_json(), trials, question.goal.directions, progress.say)
         with progress.bar("searching") as step:
@@ -200,9 +201,10 @@ class Look:
 
 
 @contextmanager
-def claimed(output: Output, arguments: dict[str, Any], trials: int) -> Iterator[Output]:
+def claimed(output: Output, arguments: dict[str, Any], question: Question, trials: int) -> Iterator[Output]:
     """The study's folder, held by this process. A finished study is opened again where more trials are wanted."""
-    if output.result.exists() and read_json(output.result).get("wanted", trials) < trials:
+    before = read_json(output.result) if output.result.exists() else {}
+    if before.get("wanted", trials) < trials and not different(before["question"], question.to_json()):
         output.result.unlink()
     with output.claimed("search", arguments):
         yield output
