@@ -1,6 +1,6 @@
 """What a study costs beside its trainings: trials that do nothing, by several workers, in PostgreSQL and in a journal file.
 
-    python benchmarks/studies.py [--trials 10000] [--workers 4] [--storage postgresql://...] [--large 100000] [--kinds postgresql journal]
+    python benchmarks/studies.py [--trials 10000] [--workers 4] [--storage postgresql://...] [--large 100000] [--kinds KIND ...]
 
 Workers are processes of this machine; each takes a trial, draws a design (RegNetX up to 300 M macs at 32 px), evaluates nothing
 and stores the end, until all trials are done. They begin together, when all have opened the study. Overhead is the wall time of a
@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import json
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -56,7 +57,8 @@ def work(storage: str, name: str) -> None:
     started = time.perf_counter()
     ledger = join(storage, name, say)
     ledger.trials()
-    print(json.dumps(time.perf_counter() - started), flush=True)
+    seconds = time.perf_counter() - started
+    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3]), flush=True)
     sys.stdin.readline()
     chosen = sampler("random", QUESTION.ground, QUESTION.goal)
     alone = Worker(ledger, QUESTION.ground, QUESTION.goal, chosen, nothing)
@@ -64,8 +66,8 @@ def work(storage: str, name: str) -> None:
     alone.run()
 
 
-def together(storage: str, name: str, workers: int) -> tuple[float, float]:
-    """Let workers do what is left of a study: when they began (as trials' ends are told), and seconds of the first reading."""
+def together(storage: str, name: str, workers: int) -> tuple[float, list[float]]:
+    """Let workers do what is left of a study: when they began; seconds of the first reading and memory after it (MB)."""
     words = [sys.executable, __file__, "--work", storage, name]
     pipe = subprocess.PIPE
     with contextlib.ExitStack() as stack:
@@ -73,7 +75,7 @@ def together(storage: str, name: str, workers: int) -> tuple[float, float]:
         read = []
         for one in running:
             assert one.stdout is not None
-            read.append(float(one.stdout.readline()))
+            read.append(json.loads(one.stdout.readline()))
         began = time.time()
         for one in running:
             assert one.stdin is not None
@@ -82,7 +84,7 @@ def together(storage: str, name: str, workers: int) -> tuple[float, float]:
         for one in running:
             if one.wait():
                 raise SystemExit("a worker failed")
-    return began, statistics.median(read)
+    return began, [statistics.median(column) for column in zip(*read, strict=True)]
 
 
 def one_study(storage: str, trials: int, workers: int) -> dict[str, Any]:
@@ -146,15 +148,22 @@ def copies(storage: str, count: int, state: str) -> None:
 
 
 def large(storage: str, workers: int) -> tuple[str, ...]:
-    """A row: what is in the study, the first reading, milliseconds for a trial, the size of the database."""
+    """A row: what is in the study, the first reading, a worker's memory, milliseconds for a trial, the size of the database."""
     with psycopg.connect(storage) as connection:
         states = dict(connection.execute("SELECT state::text, count(*) FROM trials GROUP BY 1").fetchall())
         size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     assert size is not None
-    began, reading = together(storage, "many", workers)
+    began, (reading, memory) = together(storage, "many", workers)
     ends = sorted(trial.finished for trial in join(storage, "many", say).trials() if trial.finished >= began)
     made = f"{1000 * workers * (ends[-1] - began) / len(ends):.1f} ({len(ends):,} trials)"
-    return f"{states.get('COMPLETE', 0):,}", f"{states.get('RUNNING', 0):,}", f"{reading:.1f}", made, f"{size[0] / 1e6:.0f}"
+    return (
+        f"{states.get('COMPLETE', 0):,}",
+        f"{states.get('RUNNING', 0):,}",
+        f"{reading:.1f}",
+        f"{memory:.0f}",
+        made,
+        f"{size[0] / 1e6:.0f}",
+    )
 
 
 @contextlib.contextmanager
@@ -220,8 +229,8 @@ def table(small: list[tuple[str, dict[str, Any]]], big: list[tuple[str, ...]], a
     if big:
         lines += [
             "",
-            "| trials that have ended | that run | first reading, s | ms of a worker for a trial | database, MB |",
-            "|---:|---:|---:|---:|---:|",
+            "| trials that have ended | that run | first reading, s | worker, MB | ms of a worker for a trial | database, MB |",
+            "|---:|---:|---:|---:|---:|---:|",
         ]
         lines += [f"| {' | '.join(row)} |" for row in big]
     options = f"--trials {asked.trials} --workers {asked.workers} --large {asked.large} --kinds {' '.join(asked.kinds)}"
