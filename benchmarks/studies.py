@@ -17,6 +17,7 @@ import contextlib
 import json
 import platform
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -95,7 +96,9 @@ def one_study(storage: str, trials: int, workers: int) -> dict[str, Any]:
     assert len(study) == trials, "each trial once"
     part = min(1000, trials // 2)
     spans = (study[-1] - began, trials), (study[part - 1] - began, part), (study[-1] - study[-part - 1], part)
-    return {"spans": [1000 * workers * seconds / count for seconds, count in spans], "trials_per_second": trials / spans[0][0]}
+    spans_ms = [1000 * workers * seconds / count for seconds, count in spans]
+    say(f"ms of a worker for a trial: {spans_ms}")
+    return {"spans": spans_ms, "trials_per_second": trials / spans[0][0]}
 
 
 COPY = """
@@ -150,11 +153,12 @@ def copies(storage: str, count: int, state: str) -> None:
 def large(storage: str, workers: int) -> tuple[str, ...]:
     """A row: what is in the study, the first reading, a worker's memory, milliseconds for a trial, the size of the database."""
     with psycopg.connect(storage) as connection:
-        states = dict(connection.execute("SELECT state::text, count(*) FROM trials GROUP BY 1").fetchall())
+        states: dict[str, int] = dict(connection.execute("SELECT state::text, count(*) FROM trials GROUP BY 1").fetchall())
         size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     assert size is not None
     began, (reading, memory) = together(storage, "many", workers)
     ends = sorted(trial.finished for trial in join(storage, "many", say).trials() if trial.finished >= began)
+    say(f"large: {states}, first reading {reading:.1f} s, {memory:.0f} MB")
     made = f"{1000 * workers * (ends[-1] - began) / len(ends):.1f} ({len(ends):,} trials)"
     return (
         f"{states.get('COMPLETE', 0):,}",
@@ -192,6 +196,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.work:
         return work(*asked.work)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server is stopped
     small, big, about = [], [], "no database"
     if "postgresql" in asked.kinds:
         with served(asked.storage) as storage:

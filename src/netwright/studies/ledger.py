@@ -29,7 +29,7 @@ from netwright.spaces.domains import Domain, Options, Real, of_plain, plain
 from netwright.studies.database import Database
 from netwright.studies.ground import plain as plain_design
 from netwright.studies.liveness import Heart, Watchman, is_gone, new_worker
-from netwright.studies.storage import Patient, open_storage, quiet, shown, versions
+from netwright.studies.storage import JournalFile, Patient, open_storage, quiet, shown, versions
 from netwright.studies.trials import COMPLETE, ENDED, FAILED, LOST, RUNNING, STOPPED, Proposal, Trial
 
 SCHEMA = 1  # of what is written into a storage; raised when an old study would be read wrongly
@@ -90,7 +90,7 @@ class Ledger:
 
     def _news(self) -> list[FrozenTrial]:
         """The trials that ran when they were last read, and those that began since, by number."""
-        if isinstance(self.storage, Database):
+        if isinstance(self.storage, (Database, JournalFile)):
             last, watched = self._identities[-1] if self._identities else -1, [self._identities[number] for number in self._open]
             return self.patient(self.storage.news, self.study, last, watched, MADE)
         frozen = self.patient(_all_trials, self.storage, self.study)
@@ -118,7 +118,7 @@ class Ledger:
         A slot over which five workers died is used up: its trial has failed.
         """
         self._bury()
-        while free := self._free(1 + 2 * len(self._open)):
+        while free := self._free(1 + 4 * len(self._open)):
             slot = self._spread.choice(free)
             deaths = self._lost.get(slot, [])
             given_up = len(deaths) >= DEATHS

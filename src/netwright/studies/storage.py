@@ -8,13 +8,15 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial
 
 from netwright.errors import FailedError, NetwrightError
 from netwright.studies.database import Database
@@ -92,7 +94,7 @@ def _journal(path: Path, new: bool) -> BaseStorage:
             f"cannot open the storage {path}: it holds no study ({JOURNAL}); a database is named as postgresql://..."
         )
     try:
-        return JournalStorage(Journal(file))
+        return JournalFile(Journal(file))
     except OSError as error:
         raise NetwrightError(f"cannot open the storage {file}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -142,6 +144,17 @@ class Journal(JournalFileBackend):
                 os.fsync(file.fileno())
         finally:
             self._lock.release()
+
+
+class JournalFile(JournalStorage):
+    """Optuna's journal, of which only what is new is looked at: its own reading goes through all trials every time."""
+
+    def news(self, study_id: int, after: int, watched: Collection[int], known: str) -> list[FrozenTrial]:
+        """Trials that began after the one whose identity is `after`, and the `watched` ones, by number (see `Database.news`)."""
+        with self._thread_lock:
+            self._sync_with_backend()
+            there, trials = self._replay_result._study_id_to_trial_ids[study_id], self._replay_result._trials
+            return [trials[identity] for identity in sorted([*watched, *there[bisect_right(there, after) :]])]
 
 
 def _cut_torn_line(file: BinaryIO) -> None:
