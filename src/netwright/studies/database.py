@@ -43,11 +43,11 @@ WITH made AS (
   ) RETURNING trial_id
 ), attributes AS (
   INSERT INTO trial_user_attributes (trial_id, key, value_json)
-  SELECT trial_id, key, value FROM made, unnest(%(keys)s::text[], %(values)s::text[]) AS given (key, value)
+  SELECT trial_id, key, value FROM made, json_each_text(%(attributes)s::json)
 ), parameters AS (
   INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json)
   SELECT trial_id, name, value, distribution
-  FROM made, unnest(%(names)s::text[], %(numbers)s::float8[], %(distributions)s::text[]) AS given (name, value, distribution)
+  FROM made, json_to_recordset(%(parameters)s::json) AS given (name text, value float8, distribution text)
 )
 SELECT trial_id FROM made
 """
@@ -57,7 +57,7 @@ WITH ended AS (
   WHERE trial_id = %(trial)s AND state = 'RUNNING' RETURNING trial_id
 ), attributes AS (
   INSERT INTO trial_user_attributes (trial_id, key, value_json)
-  SELECT trial_id, key, value FROM ended, unnest(%(keys)s::text[], %(texts)s::text[]) AS given (key, value)
+  SELECT trial_id, key, value FROM ended, json_each_text(%(attributes)s::json)
   ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json
 ), results AS (
   INSERT INTO trial_values (trial_id, objective, value, value_type)
@@ -126,11 +126,8 @@ class Database(RDBStorage):
             "state": made.state.name,
             "started": _utc(made.datetime_start),
             "ended": _utc(made.datetime_complete),
-            "keys": list(made.user_attrs),
-            "values": [json.dumps(value) for value in made.user_attrs.values()],
-            "names": list(made.params),
-            "numbers": [float(made.distributions[name].to_internal_repr(value)) for name, value in made.params.items()],
-            "distributions": [distribution_to_json(made.distributions[name]) for name in made.params],
+            "attributes": _texts(made.user_attrs),
+            "parameters": json.dumps([_parameter(made, name) for name in made.params]),
         }
         with self.engine.begin() as connection:
             if connection.exec_driver_sql(_LOCK, given).first() is None:
@@ -157,8 +154,7 @@ class Database(RDBStorage):
             "trial": trial_id,
             "state": state.name,
             "ended": _utc(datetime.now(UTC)),
-            "keys": list(attributes),
-            "texts": [json.dumps(value) for value in attributes.values()],
+            "attributes": _texts(attributes),
             "values": list(values or ()),
         }
         self._running(_END, given)
@@ -186,6 +182,17 @@ class Database(RDBStorage):
         with self.engine.begin() as connection:
             rows = connection.exec_driver_sql(_NEWS, given).all()
         return [_frozen(*row) for row in rows]
+
+
+def _texts(attributes: Mapping[str, Any]) -> str:
+    """Attributes as one JSON object of texts, as Optuna stores each; psycopg takes far longer to write an array of texts."""
+    return json.dumps({key: json.dumps(value) for key, value in attributes.items()})
+
+
+def _parameter(trial: FrozenTrial, name: str) -> dict[str, Any]:
+    distribution = trial.distributions[name]
+    value = float(distribution.to_internal_repr(trial.params[name]))
+    return {"name": name, "value": value, "distribution": distribution_to_json(distribution)}
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -8,6 +8,7 @@ speak to one another, and a kill between any two operations leaves either nothin
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import random
@@ -347,7 +348,7 @@ def _begun(frozen: FrozenTrial) -> Trial:
         status=RUNNING,
         plain_design=made["design"],
         chosen=made["chosen"],
-        asked={name: of_plain(domain) for name, domain in made["asked"].items()},
+        asked=_shared(json.dumps(made["asked"])),
         totals=(made["totals"][0], made["totals"][1], made["totals"][2]),
         seed=made["seed"],
         worker=made["worker"],
@@ -355,6 +356,12 @@ def _begun(frozen: FrozenTrial) -> Trial:
         draws=made["draws"],
         about=made["about"],
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _shared(asked: str) -> dict[str, Domain]:
+    """Domains, made once for all trials that asked alike: in most spaces these are all, and there may be a hundred thousand."""
+    return {name: of_plain(domain) for name, domain in json.loads(asked).items()}
 
 
 def again(trial: Trial) -> Proposal:
