@@ -14,6 +14,7 @@ from netwright.cli.recipes import option_recipe, recipe_of
 
 if TYPE_CHECKING:
     from netwright.studies import Goal, Study
+    from netwright.studies.engines.ray_engine import RayCluster
 
 _GOALS = ("accuracy", "reward", "pareto")
 _MEASURES = ("macs", "params", "acts", "memory", "inference_memory", "latency")
@@ -39,8 +40,17 @@ _MEASURES = ("macs", "params", "acts", "memory", "inference_memory", "latency")
 @option_image
 @click.option("--group", metavar="COLUMN", help="Column of labels.csv: pictures of one group are never divided.")
 @option_seed
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes of this machine.")
-@click.option("--threads", type=click.IntRange(1, 1024), metavar="N", help="Threads of each worker; by default all there are.")
+@click.option(
+    "--workers", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Processes of this machine, or Ray's tasks."
+)
+@click.option(
+    "--threads", type=click.IntRange(1, 1024), metavar="N", help="Threads of each worker; by default all there are (Ray: 1)."
+)
+@click.option("--engine", type=click.Choice(("local", "ray")), default="local", show_default=True, help="Where the workers run.")
+@click.option("--address", default="auto", show_default=True, metavar="HOST:PORT", help="The Ray cluster.")
+@click.option(
+    "--gpus-per-worker", "gpus", type=float, default=0.0, show_default=True, metavar="G", help="Ray: 0.25 is a quarter of one."
+)
 @click.option("--device", default="auto", show_default=True, metavar="D", help="auto, cpu, cuda or cuda:1.")
 @click.option("--storage", metavar="URL", help="postgresql://user@host/name, where several machines take part.")
 @click.option("--study", metavar="NAME", help="Its name in the storage; by default the folder's.")
@@ -68,6 +78,9 @@ def command(
     seed: int,
     workers: int,
     threads: int | None,
+    engine: str,
+    address: str,
+    gpus: float,
     device: str,
     storage: str | None,
     study: str | None,
@@ -83,6 +96,7 @@ def command(
     \b
     Example: netwright search photos/ --max-macs 50M --trials 64 --workers 2 -o study
              netwright search --join postgresql://me@host/studies --study photos /data/photos
+             netwright search photos/ --storage postgresql://me@host/studies --engine ray --workers 16 -o study
     """
     if samplers:
         return _list_samplers(as_json)
@@ -117,6 +131,7 @@ def command(
         group=group,
         seed=seed,
         workers=workers,
+        cluster=_cluster(engine, address, threads, gpus),
         machine=machine,
         out=out,
         storage=storage,
@@ -124,6 +139,16 @@ def command(
         progress=Progress(),
     )
     return _show(made, out, as_json)
+
+
+def _cluster(engine: str, address: str, threads: int | None, gpus: float) -> RayCluster | None:
+    from netwright.studies.engines.ray_engine import RayCluster
+
+    if engine == "ray":
+        return RayCluster(address=address, cpus=threads or 1, gpus=gpus)
+    if gpus or address != "auto":
+        raise click.UsageError("--address and --gpus-per-worker are for --engine ray")
+    return None
 
 
 def _stopped(*_: object) -> None:

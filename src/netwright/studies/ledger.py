@@ -14,6 +14,7 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from netwright.errors import NetwrightError, did_you_mean
 from netwright.spaces.domains import Domain, Options, Real, of_plain, plain
+from netwright.studies.database import Database
 from netwright.studies.ground import plain as plain_design
 from netwright.studies.liveness import Heart, Watchman, is_gone, new_worker
 from netwright.studies.storage import Patient, open_storage, quiet, shown, versions
@@ -70,12 +72,12 @@ class Ledger:
 
     def trials(self) -> list[Trial]:
         """All trials in the order of their numbers; what has ended is read once."""
-        frozen = self.patient(_all_trials, self.storage, self.study)
-        for number in [*sorted(self._open), *range(len(self._trials), len(frozen))]:
-            made = read_trial(frozen[number])
-            if number == len(self._trials):
+        for frozen in self._news():
+            number, known = frozen.number, self._trials[frozen.number] if frozen.number < len(self._trials) else None
+            made = read_trial(frozen, known)
+            if known is None:
                 self._trials.append(made)
-                self._identities.append(frozen[number]._trial_id)
+                self._identities.append(frozen._trial_id)
                 self._open.add(number)
             self._trials[number] = made
             if made.status != RUNNING:
@@ -85,6 +87,14 @@ class Ledger:
                 elif made.reason:
                     self._lost[made.slot].append(number)
         return self._trials
+
+    def _news(self) -> list[FrozenTrial]:
+        """The trials that ran when they were last read, and those that began since, by number."""
+        if isinstance(self.storage, Database):
+            last, watched = self._identities[-1] if self._identities else -1, [self._identities[number] for number in self._open]
+            return self.patient(self.storage.news, self.study, last, watched, MADE)
+        frozen = self.patient(_all_trials, self.storage, self.study)
+        return [frozen[number] for number in [*sorted(self._open), *range(len(self._trials), len(frozen))]]
 
     def refresh(self) -> None:
         """Read how many trials are wanted: that can be raised while workers work."""
@@ -164,7 +174,9 @@ class Ledger:
 
     def _bury(self) -> None:
         """Give up running trials whose worker is gone, or is this one, which works on none now."""
-        for number in sorted(self._open if self.trials() else ()):
+        self.trials()
+        given_up = 0
+        for number in sorted(self._open):
             trial = self._trials[number]
             if trial.worker == self.worker:
                 self._lose(number, "")
@@ -172,7 +184,11 @@ class Ledger:
                 self._lose(number, f"its process on {trial.host} ended")
             elif self.watchman.is_still(number, trial.beats):
                 self._lose(number, f"nothing was heard of {trial.host} for {self.watchman.grace:.0f} s")
-        self.trials()
+            else:
+                continue
+            given_up += 1
+        if given_up:
+            self.trials()
 
     # ------------------------------------------------------------ a trial that is worked on
 
@@ -202,9 +218,8 @@ class Ledger:
         self._lose(trial.number, "")
 
     def _end(self, trial: Trial, state: TrialState, result: dict[str, Any], values: Sequence[float] | None = None) -> None:
-        self._write(trial, self.storage.set_trial_user_attr, ENDING, result)
         try:
-            self.patient(self.storage.set_trial_state_values, self._identities[trial.number], state, values)
+            self.patient(_end_trial, self.storage, self._identities[trial.number], state, {ENDING: result}, values)
         except UpdateFinishedTrialError:  # it was done, and the answer was lost; or it was given up
             self.trials()
             if self._trials[trial.number].status == LOST:
@@ -217,11 +232,8 @@ class Ledger:
             raise TakenAway(trial.number) from None
 
     def _lose(self, number: int, reason: str) -> None:
-        identity = self._identities[number]
         with contextlib.suppress(UpdateFinishedTrialError):
-            if reason:
-                self.patient(self.storage.set_trial_user_attr, identity, GONE, reason)
-            self.patient(self.storage.set_trial_state_values, identity, TrialState.FAIL)
+            self.patient(_end_trial, self.storage, self._identities[number], TrialState.FAIL, {GONE: reason} if reason else {})
 
 
 class TakenAway(Exception):  # noqa: N818 - no error: another has the slot
@@ -293,34 +305,53 @@ def _study_of(storage: BaseStorage, name: str, place: str) -> int:
 # ---------------------------------------------------------------- between Optuna's trials and ours
 
 
+def _end_trial(
+    storage: BaseStorage, identity: int, state: TrialState, attributes: Mapping[str, Any], values: Sequence[float] | None = None
+) -> None:
+    if isinstance(storage, Database):
+        storage.end_trial(identity, state, attributes, values)
+        return
+    for key, value in attributes.items():
+        storage.set_trial_user_attr(identity, key, value)
+    storage.set_trial_state_values(identity, state, values)
+
+
 def _all_trials(storage: BaseStorage, study: int) -> list[FrozenTrial]:
     return storage.get_all_trials(study, deepcopy=False)
 
 
-def read_trial(frozen: FrozenTrial) -> Trial:
-    """What a trial of the storage is to us."""
-    made, result = frozen.user_attrs[MADE], frozen.user_attrs.get(ENDING, {})
+def read_trial(frozen: FrozenTrial, known: Trial | None = None) -> Trial:
+    """What a trial of the storage is to us; `known` is how it was read before: how it began does not change."""
+    result = frozen.user_attrs.get(ENDING, {})
     ended = {TrialState.COMPLETE: COMPLETE, TrialState.PRUNED: STOPPED, TrialState.RUNNING: RUNNING}
     status = ended.get(frozen.state) or (FAILED if result.get("reason") else LOST)
-    return Trial(
-        number=frozen.number,
-        slot=made["slot"],
+    return replace(
+        known or _begun(frozen),
         status=status,
-        plain_design=made["design"],
-        chosen=made["chosen"],
-        asked={name: of_plain(domain) for name, domain in made["asked"].items()},
-        totals=(made["totals"][0], made["totals"][1], made["totals"][2]),
-        seed=made["seed"],
         values=tuple(frozen.values) if status == COMPLETE else None,
         accuracy=result.get("accuracy"),
         costs=result.get("costs", {}),
         curve=dict(sorted(frozen.intermediate_values.items())),
         seconds=result.get("seconds", 0.0),
-        worker=made["worker"],
-        versions=made["versions"],
         reason=result.get("reason") or frozen.user_attrs.get(GONE, ""),
         finished=frozen.datetime_complete.timestamp() if frozen.datetime_complete and status != RUNNING else 0.0,
         beats=frozen.user_attrs.get(BEATS, 0),
+    )
+
+
+def _begun(frozen: FrozenTrial) -> Trial:
+    made = frozen.user_attrs[MADE]
+    return Trial(
+        number=frozen.number,
+        slot=made["slot"],
+        status=RUNNING,
+        plain_design=made["design"],
+        chosen=made["chosen"],
+        asked={name: of_plain(domain) for name, domain in made["asked"].items()},
+        totals=(made["totals"][0], made["totals"][1], made["totals"][2]),
+        seed=made["seed"],
+        worker=made["worker"],
+        versions=made["versions"],
         draws=made["draws"],
         about=made["about"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from netwright.spaces import regnet_for
 from netwright.spaces.budgets import Limit as Span
 from netwright.spaces.named import space as as_space
 from netwright.studies.engines.local import Processes
+from netwright.studies.engines.ray_engine import RayCluster, RayTasks
 from netwright.studies.goals import Goal
 from netwright.studies.halving import Halving
 from netwright.studies.ledger import Ledger, begin, different, join
@@ -35,6 +37,7 @@ from netwright.training.plan import Plan, open_for
 from netwright.training.recipes.recipe import Recipe
 from netwright.training.train import cache_of
 
+SELDOM = 20  # times what a look takes, from one to the next
 EPOCHS = 10  # of a trial, as in the protocol of Radosavovic et al. 2020
 
 Own = str | Evaluator  # a user's evaluation: file.py:name, or a function
@@ -58,6 +61,7 @@ def search(
     group: str | None = None,
     seed: int = 0,
     workers: int = 1,
+    cluster: RayCluster | None = None,
     machine: Machine | None = None,
     out: str | os.PathLike[str] | None = None,
     storage: str | None = None,
@@ -74,8 +78,8 @@ def search(
     function (design, seed, report) -> accuracy (or `file.py:name`) in place of a training; then no `data` is needed, but `image`.
 
     The study is kept in a journal below `out`, or in `storage` (`postgresql://...`) under the name `study`. Run again with the
-    same arguments it goes on; with more trials it goes on to those. `workers` are processes of this machine. Raises
-    NetwrightError for limits that no design meets, and for a study that was begun with other settings.
+    same arguments it goes on; with more trials it goes on to those. `workers` are processes of this machine, or tasks of a Ray
+    `cluster`. Raises NetwrightError for limits that no design meets, and for a study that was begun with other settings.
 
     >>> study = nw.search("photos/", macs="50M", trials=64, out="study")   # doctest: +SKIP
     >>> study.best.design   # doctest: +SKIP
@@ -104,7 +108,9 @@ def search(
         ledger = begin(word, name, question.to_json(), trials, question.goal.directions, progress.say)
         with progress.bar("searching") as step:
             look = Look(ledger, question.goal, step)
-            if workers > 1:
+            if cluster is not None:
+                RayTasks(cluster, word, name, workers, machine.device, progress.say).run(ledger, look)
+            elif workers > 1:
                 _processes(word, name, workers, machine, output, progress).run(ledger, look)
             else:
                 made = own or evaluator(question, source, machine, cache_of(cache), progress)
@@ -192,18 +198,23 @@ def _processes(word: str, name: str, count: int, machine: Machine, output: Outpu
 
 
 class Look:
-    """Shows on a bar how far a study is, and the best trial so far."""
+    """Shows on a bar how far a study is, and the best trial so far; in large studies it looks seldom."""
 
     def __init__(self, ledger: Ledger, goal: Goal, step: Step) -> None:
         self.ledger, self.goal, self.step = ledger, goal, step
+        self._next = 0.0
 
     def __call__(self) -> None:
+        started = time.monotonic()
+        if started < self._next:
+            return
         trials = self.ledger.trials()
         reached = max([trial.accuracy or 0.0 for trial in trials if trial.status == COMPLETE], default=0.0)
         ended, wanted = self.ledger.ended, self.ledger.wanted
         self.step(
             ended, wanted, f"{ended:,} of {wanted:,} trials, {self.ledger.running} running, best accuracy {100 * reached:.1f} %"
         )
+        self._next = started + SELDOM * (time.monotonic() - started)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from netwright.errors import FailedError, NetwrightError
+from netwright.studies.database import Database
 
 try:
     import fcntl
@@ -66,17 +67,19 @@ def _database(url: str) -> BaseStorage:
     plain = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
         with quiet():
-            return get_storage(RDBStorage(plain, engine_kwargs={"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2}))
+            if plain.startswith("postgresql"):
+                return Database(plain)
+            return get_storage(RDBStorage(plain, engine_kwargs={"pool_pre_ping": True, "pool_size": 1, "max_overflow": 1}))
     except exc.NoSuchModuleError:
         raise NetwrightError(f"unknown kind of database in {place}: give postgresql://user@host/name, or a folder") from None
     except (exc.ArgumentError, ValueError) as error:
-        raise NetwrightError(f"cannot open the storage {place}: {_first_line(error)}") from None
+        raise NetwrightError(f"cannot open the storage {place}: {first_line(error)}") from None
     except ImportError as error:
         raise NetwrightError(f"the storage {place} needs a driver ({error}): pip install 'netwright[cluster]'") from None
     except RuntimeError as error:  # Optuna's word for tables of another version
-        raise NetwrightError(f"the storage {place} was made by another version of Optuna: {_first_line(error)}") from None
+        raise NetwrightError(f"the storage {place} was made by another version of Optuna: {first_line(error)}") from None
     except (exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        raise NetwrightError(f"cannot reach the storage {place}: {_first_line(error)}") from None
+        raise NetwrightError(f"cannot reach the storage {place}: {first_line(error)}") from None
 
 
 def _journal(path: Path, new: bool) -> BaseStorage:
@@ -93,10 +96,10 @@ def _journal(path: Path, new: bool) -> BaseStorage:
     except OSError as error:
         raise NetwrightError(f"cannot open the storage {file}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NetwrightError(f"{file} is no journal of a study, or of another version: {_first_line(error)}") from None
+        raise NetwrightError(f"{file} is no journal of a study, or of another version: {first_line(error)}") from None
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """What an error says, on one line; databases explain themselves in many."""
     inner = getattr(error, "orig", None) or (error.__cause__ and getattr(error.__cause__, "orig", None)) or error
     lines = [line.strip() for line in str(inner).splitlines() if line.strip()]
@@ -208,12 +211,10 @@ class Patient:
                     raise
                 waited = time.monotonic() - started
                 if waited > self.patience:
-                    line = (
-                        f"the storage {self.place} has been away for {waited:.0f} s: {_first_line(error)}; start again to go on"
-                    )
+                    line = f"the storage {self.place} has been away for {waited:.0f} s: {first_line(error)}; start again to go on"
                     raise FailedError(line) from None
                 if not told:
-                    self.say(f"the storage {self.place} is away ({_first_line(error)}): waiting for it")
+                    self.say(f"the storage {self.place} is away ({first_line(error)}): waiting for it")
                     told = True
                 time.sleep(pause)
                 pause = min(2 * pause, 5.0)

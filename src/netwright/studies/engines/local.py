@@ -46,6 +46,7 @@ class Processes:
                     if code:
                         restarts += 1
                         self._answer(place, code, restarts)
+                        ledger.refresh()  # a storage that is away is waited for here: a worker would not be able to open it
                         processes[place] = self._start(place)
         look()
 
