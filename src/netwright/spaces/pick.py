@@ -69,8 +69,7 @@ class Pick:
         for name in names:
             if name in self.asked:
                 raise DesignError(f"asks for {name!r} twice: once among values that do not fall")
-        held = tuple([self._held(name, domain) for name in names])
-        values = self._draw_rising(names, domain, held)
+        values = self._draw_rising(names, domain, self._held_rising(names, domain))
         return [self._keep(name, domain, value) for name, value in zip(names, values, strict=True)]
 
     def _held(self, name: str, domain: Domain) -> Any:
@@ -79,6 +78,9 @@ class Pick:
         if value is not None and not domain.holds(value):
             raise DesignError(f"{name} is fixed to {value!r}, expected {domain}")
         return value
+
+    def _held_rising(self, names: list[str], domain: Whole) -> tuple[int | None, ...]:
+        return tuple([self._held(name, domain) for name in names])
 
     def _keep(self, name: str, domain: Domain, value: Any) -> Any:
         self.asked[name] = domain
@@ -130,6 +132,11 @@ class RefinedPick(Pick):
             raise DesignError(f"{name} is fixed to {value!r}, expected {domain}")
         return value
 
+    def _held_rising(self, names: list[str], domain: Whole) -> tuple[int | None, ...]:
+        if stem_of(names[0]) in self._shared:  # the others follow the first, whatever the inner pick was given for them
+            return (self._held(names[0], domain),) * len(names)
+        return super()._held_rising(names, domain)
+
     def _shared_value(self, name: str, stem: str, domain: Domain) -> Any:
         """What was fixed or chosen before for another name with that stem."""
         for other, value in self.chosen.items():
@@ -148,7 +155,6 @@ class RefinedPick(Pick):
 
     def _draw_rising(self, names: list[str], domain: Whole, held: tuple[int | None, ...]) -> list[int]:
         if stem_of(names[0]) in self._shared:
-            value = next((one for one in held if one is not None), None)
-            drawn: int = self._inner._draw(names[0], domain) if value is None else value
+            drawn: int = self._inner._draw(names[0], domain) if held[0] is None else held[0]
             return [drawn] * len(names)
         return self._inner._draw_rising(names, domain, held)
