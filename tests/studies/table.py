@@ -1,7 +1,7 @@
 """A benchmark without training: a space of 96,000 small designs, each with an accuracy from a table that a seed makes.
 
-As in tabular benchmarks of architecture search, accuracies are made of the effect of each choice, interactions of two, and noise that a
-design keeps. The effects of ordered choices are smooth. All accuracies are known, so is the best.
+Accuracies are made of the effect of each choice, interactions of two, and noise that a design keeps. The effects of ordered
+choices are smooth. All accuracies are known, so is the best.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def ground(seed: int, limits: Limits | None = None) -> Ground:
 
 
 class Table:
-    """Accuracies of all designs: mean about 0.85, standard deviation 0.03, of which effects are about 60 % and noise 10 % of variance."""
+    """Accuracies of all designs: mean 0.85, standard deviation 0.03; effects are about 60 % of the variance, noise 10 %."""
 
     def __init__(self, seed: int) -> None:
         source = np.random.default_rng(seed)

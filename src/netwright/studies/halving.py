@@ -39,16 +39,17 @@ class Halving(Value):
             rung *= self.factor
         return rung == epoch
 
-    def stops(self, epoch: int, accuracy: float, trials: Iterable[Trial]) -> bool:
+    def stops(self, epoch: int, accuracy: float, trials: Iterable[Trial], mine: int | None = None) -> bool:
         """Whether a training with that accuracy after `epoch` epochs ends here.
 
-        `trials` are the others: running, complete, stopped or failed ones count, lost ones are trained again and do not. After
-        the last epoch of a training there is nothing to stop: do not ask.
+        `trials` are the others: running, complete, stopped or failed ones count, lost ones are trained again and do not. One of
+        the number `mine` is the training itself, and left out. After the last epoch of a training there is nothing to stop:
+        do not ask.
         """
         if not self.is_rung(epoch):
             return False
         if not math.isfinite(accuracy):
             return True
-        others = [trial.curve[epoch] for trial in trials if trial.status != LOST and epoch in trial.curve]
+        others = [t.curve[epoch] for t in trials if epoch in t.curve and t.status != LOST and t.number != mine]
         better = sum(other > accuracy for other in others if math.isfinite(other))
         return better >= max(1, (len(others) + 1) // self.factor)

@@ -168,14 +168,14 @@ class ControllerSampler(BaseSampler):
         self._chance = random.Random(random.SystemRandom().getrandbits(32))
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        _check(study)
         return {}
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         return {}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        if len(study.directions) > 1:
-            raise ValueError("ControllerSampler is after one objective; this study has several")
+        _check(study)
         sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
         with self._lock:
             complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -186,6 +186,7 @@ class ControllerSampler(BaseSampler):
                     self._policy.learn(_steps(one), sign * one.value)
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
+        _check(study)
         with self._lock:
             names, walk = self._walks.get(trial.number, ([], Walk(self._policy)))
             if names != list(trial.params):  # some were given, or asked elsewhere
@@ -201,6 +202,11 @@ class ControllerSampler(BaseSampler):
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         with self._lock:
             self._walks.pop(trial.number, None)
+
+
+def _check(study: Study) -> None:
+    if len(study.directions) > 1:
+        raise ValueError("ControllerSampler is after one objective; this study has several")
 
 
 @dataclass(frozen=True)
