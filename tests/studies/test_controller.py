@@ -58,13 +58,13 @@ def test_choices_have_the_chances_of_an_lstm() -> None:
     chances = lstm_by_hand(policy, STEPS)
     for step, expected in zip(range(3), chances, strict=True):
         counts = np.zeros(len(expected))
-        for share in (np.arange(200) + 0.5) / 200:
+        for share in (np.arange(100) + 0.5) / 100:
             walk = Walk(policy)
             for before in STEPS[:step]:
                 walk.follow(before)
             asked = STEPS[step]
             counts[walk.choose(asked.key, asked.count, share, asked.low, asked.high) - asked.low] += 1
-        assert counts / 200 == pytest.approx(expected, abs=6e-3)
+        assert counts / 100 == pytest.approx(expected, abs=0.011)
 
 
 def test_weights_begin_within_008_from_the_seed_and_the_name() -> None:
@@ -144,7 +144,7 @@ def test_the_baseline_is_a_moving_average_and_the_first_reward_changes_nothing()
 
 def test_heat_flattens() -> None:
     policy = Policy(0, Lesson(rate=0.05))
-    for i in range(12):
+    for i in range(5):
         policy.learn([Step("a", 4, 1, 0, 3)], float(i))
     shares = (np.arange(400) + 0.5) / 400
     often = [sum(Walk(policy, heat).choose("a", 4, share) == 1 for share in shares) for heat in (1.0, 2.0, 100.0)]
@@ -156,7 +156,7 @@ def test_heat_flattens() -> None:
 # ---------------------------------------------------------------- places
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 2000), st.integers(1, 400), st.integers(1, 16), st.booleans())
 def test_every_value_has_one_place_and_places_hold_about_equal_chances(low: int, count: int, step: int, log: bool) -> None:
     domain = whole(low, low + step * (count - 1), step, log)
@@ -167,9 +167,9 @@ def test_every_value_has_one_place_and_places_hold_about_equal_chances(low: int,
     assert places.count == count if count <= BINS else places.count <= BINS
     for place in range(places.count):
         mine = [domain.low + step * i for i, one in enumerate(found) if one == place]
-        drawn = {places.value(place, share / 997) for share in range(997)}
+        drawn = {places.value(place, share / 331) for share in range(331)}
         assert drawn <= set(mine)
-        assert len(mine) > 300 or drawn == set(mine)
+        assert len(mine) > 100 or drawn == set(mine)
     if not log and count > 64:
         assert max(map(found.count, set(found))) <= 2 * min(map(found.count, set(found)))
 

@@ -111,12 +111,13 @@ class Policy(nn.Module):
 class Walk:
     """The policy in the middle of a design: what was chosen so far, and the state after it. `heat` above 1 flattens chances.
 
-    The same network in NumPy: torch takes ten times as long for a single step. It reads the weights as they are at each step.
+    The same network in NumPy, on the same weights: torch takes several times as long for a single step.
     """
 
     def __init__(self, policy: Policy, heat: float = 1.0) -> None:
         self._policy, self._heat = policy, heat
         self._hidden, self._cells = np.zeros((2, policy.lesson.units)), np.zeros((2, policy.lesson.units))
+        self._layers = [[_read(weights) for weights in layer] for layer in policy.lstm.all_weights]
         self._input = _read(policy.start)
         self.steps: list[Step] = []
 
@@ -138,10 +139,9 @@ class Walk:
 
     def _next(self) -> Array:
         """What the second layer puts out: an LSTM's equations, in torch's order of the gates."""
-        value, lstm = self._input, self._policy.lstm
-        for layer, (inner, outer, first, second) in enumerate(lstm.all_weights):
-            gates = _read(inner) @ value + _read(first) + _read(outer) @ self._hidden[layer] + _read(second)
-            enter, keep, new, leave = np.split(gates, 4)
+        value = self._input
+        for layer, (inner, outer, first, second) in enumerate(self._layers):
+            enter, keep, new, leave = (inner @ value + first + outer @ self._hidden[layer] + second).reshape(4, -1)
             self._cells[layer] = _sigmoid(keep) * self._cells[layer] + _sigmoid(enter) * np.tanh(new)
             value = self._hidden[layer] = _sigmoid(leave) * np.tanh(self._cells[layer])
         return value
