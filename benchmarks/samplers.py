@@ -86,6 +86,8 @@ def tables(names: list[str], seeds: int, trials: int) -> list[str]:
         means = [f"{statistics.mean(values):.4f}" for values in (best, regret, late)]
         usual, first = speed(name)
         lines.append(f"| {name} | {means[0]} | {means[1]} | {over[0]} | {means[2]} | {over[1]} | {usual:.1f} | {first:,.0f} |")
+    if "nsga2" not in names:
+        return lines
     fronts = {name: areas(name, seeds, trials) for name in FRONTS}
     lines += ["", "| sampler for a front | area | over random's |", "|---|---:|---:|"]
     for name, values in fronts.items():
