@@ -53,17 +53,19 @@ class Table:
     def __init__(self, seed: int) -> None:
         source = np.random.default_rng(seed)
         shape = tuple(len(values) for values in CHOICES.values())
-        total = _unit(sum(_along(_smooth(source, size), i, shape) for i, size in enumerate(shape))) * np.sqrt(0.6)
+        total = _unit([_along(_smooth(source, size), i, shape) for i, size in enumerate(shape)])
         pairs = list(itertools.combinations(range(len(shape)), 2))
         chosen = [pairs[i] for i in source.choice(len(pairs), PAIRS, replace=False)]
-        both = sum(_along(_smooth(source, shape[i]), i, shape) * _along(_smooth(source, shape[j]), j, shape) for i, j in chosen)
+        both = _unit(
+            [_along(_smooth(source, shape[i]), i, shape) * _along(_smooth(source, shape[j]), j, shape) for i, j in chosen]
+        )
         noise = source.standard_normal(shape)
-        self.accuracies = 0.85 + 0.03 * (total + _unit(both) * np.sqrt(0.3) + noise * np.sqrt(0.1))
+        self.accuracies = 0.85 + 0.03 * (total * np.sqrt(0.6) + both * np.sqrt(0.3) + noise * np.sqrt(0.1))
         self.best = float(self.accuracies.max())
 
     def accuracy(self, chosen: Mapping[str, object]) -> float:
         """That of the design of these choices."""
-        return float(self.accuracies[tuple(CHOICES[name].index(chosen[name]) for name in CHOICES)])  # type: ignore[arg-type]
+        return float(self.accuracies[tuple(CHOICES[name].index(chosen[name]) for name in CHOICES)])
 
 
 def _smooth(source: np.random.Generator, size: int) -> np.ndarray:
@@ -76,8 +78,11 @@ def _along(values: np.ndarray, axis: int, shape: tuple[int, ...]) -> np.ndarray:
     return values.reshape([-1 if i == axis else 1 for i in range(len(shape))]) * np.ones(shape)
 
 
-def _unit(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / values.std()
+def _unit(parts: list[np.ndarray]) -> np.ndarray:
+    """Their sum, with mean 0 and standard deviation 1."""
+    total = np.stack(parts).sum(axis=0)
+    made: np.ndarray = (total - total.mean()) / total.std()
+    return made
 
 
 # ---------------------------------------------------------------- trials without a storage

@@ -54,7 +54,9 @@ def lstm_by_hand(policy: Policy, steps: list[Step]) -> list[np.ndarray]:
 
 
 def test_choices_have_the_chances_of_an_lstm() -> None:
-    policy = Policy(0, Lesson())
+    policy = Policy(0, Lesson(rate=0.05))
+    for reward in range(4):  # so that they are not all alike
+        policy.learn(STEPS, float(reward))
     chances = lstm_by_hand(policy, STEPS)
     for step, expected in zip(range(3), chances, strict=True):
         counts = np.zeros(len(expected))
