@@ -35,8 +35,8 @@ def _asked(result: Result) -> str:
         f"Asked: the most accurate network of {limits} at {result['budget']['image']} px. "
         f"{len(search['candidates'])} designs of the space {search['space']} within that ({search['draws']:,} drawn) were "
         f"trained for {planned['epochs']} epochs on {planned['pictures']:,} pictures and compared on {planned['compared']:,} "
-        f"validation pictures; candidate {search['winner']} won and was trained for {trained['epochs']} epochs on {trained['pictures']:,} "
-        f"of the {_training(result):,} pictures that are not held out."
+        f"validation pictures; candidate {search['winner']} won and was trained for {trained['epochs']} epochs on "
+        f"{trained['pictures']:,} of the {_training(result):,} pictures that are not held out."
     )
     left = search["not_begun"]
     return first + (f" For candidates {', '.join(map(str, left))} there was no time." if left else "")

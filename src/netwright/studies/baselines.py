@@ -25,6 +25,7 @@ from netwright.zoo import network, networks
 
 CLOSE = 0.8  # of the tightest limit: a network that takes less is scaled to it
 LEVEL = 0.05
+MEASURED = 8.0  # seconds, so that a baseline trains as long as the winner: its epochs follow from its pace
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ def _measured(
     if kept.exists():
         value = read_json(kept)
         return value["row"], torch.tensor([mark == "1" for mark in value["right"]])
-    wanted = Wanted(baseline.design, winner.listing, recipe, winner.final.seconds, title=f"training {baseline.name}")
+    wanted = Wanted(
+        baseline.design, winner.listing, recipe, winner.final.seconds, title=f"training {baseline.name}", measuring=MEASURED
+    )
     final = train_for(asked, wanted, Output(folder))
     evaluation, _ = final.measured(asked, asked.plan.data.test)
     row = _row(baseline.name, final, evaluation, asked) | {"family": baseline.family, "share_of_limit": round(baseline.load, 4)}

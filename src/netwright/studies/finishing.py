@@ -22,7 +22,7 @@ from netwright.training.train import trained
 from netwright.units import short_seconds
 
 SURE = 0.97  # share of the time left that is planned with: a machine is not always as fast
-LATE = 1.1  # of the minutes: from there on it is said
+LATE = 0.05  # of the minutes: what ends later than that is said
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Wanted:
     trained: float | None = None
     plan: Plan | None = None
     title: str = "training"
+    measuring: float = 3.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -112,28 +113,25 @@ def _decided(asked: Asked, wanted: Wanted, plan: Plan) -> Training:
     if wanted.epochs is not None:
         return plan_training(wanted.seconds, 1.0, count, wanted.epochs)
     begun = asked.clock.spent
-    each = wanted.trained or measured(wanted.design, asked.job(wanted.recipe(1), plan), 3.0).trained
+    each = wanted.trained or measured(wanted.design, asked.job(wanted.recipe(1), plan), wanted.measuring).trained
     return plan_training(wanted.seconds - (asked.clock.spent - begun), each, count)
 
 
 def _late(asked: Asked) -> Watch:
     """Says once where a training will end long after the minutes: its epochs are not changed, as its schedule is not."""
     said = False
-    begun, first = asked.clock.spent, 0
+    first: tuple[float, int] | None = None
 
     def watch(moment: Moment) -> None:
         nonlocal said, first
-        first = first or moment.done
-        done = moment.done - first
-        if said or asked.clock.minutes is None or done < 0.1 * moment.total:
-            return
         at = asked.clock.spent
-        end = at + (at - begun) / done * (moment.total - moment.done)
-        if end > LATE * asked.clock.seconds:
+        begun, before = first = first or (at, moment.done)
+        done = moment.done - before
+        if said or asked.clock.minutes is None or done < 0.2 * moment.total:
+            return
+        late = at + (at - begun) / done * (moment.total - moment.done) - asked.clock.seconds
+        if late > LATE * asked.clock.seconds:
             said = True
-            late = short_seconds(end - asked.clock.seconds)
-            asked.progress.say(
-                f"the machine is slower than it was measured: this will end about {late} after the minutes asked for"
-            )
+            asked.progress.say(f"slower than it was measured: training will end about {short_seconds(late)} after the minutes")
 
     return watch

@@ -24,7 +24,7 @@ from netwright.training.normalize import Normalize
 from netwright.training.train import Job, machine_of, regularized
 from netwright.zoo import network
 
-MOST = 8  # steps that are measured
+MOST, DIFFERENT = 1_000, 8  # steps that are measured, and how many batches they go through
 SMALL = 32  # px of the network that is written for practice
 FEW = 256  # pictures that are evaluated, at most
 
@@ -33,7 +33,7 @@ def measured(design: Design, job: Job, seconds: float = 1.5) -> Pace:
     """The pace of a network with the job's recipe, measured for about so many seconds; the weights are forgotten."""
     plan, recipe = job.plan, job.recipe
     source, side, channels = plan.source, plan.image, plan.source.channels
-    count = min(len(plan.data.train), MOST * recipe.batch)
+    count = min(len(plan.data.train), DIFFERENT * recipe.batch)
     pictures = noise(plan.data.train, plan.stored(recipe.augment).image, channels)
     few = Pictures(pictures.pixels[:count], pictures.labels[:count], pictures.names[:count])
     gray = Normalize((0.5,) * channels, (0.25,) * channels)
@@ -43,7 +43,7 @@ def measured(design: Design, job: Job, seconds: float = 1.5) -> Pace:
     with configured(job.machine, job.device), torch.random.fork_rng([job.device] if job.device.type == "cuda" else []):
         machine = machine_of(model, design, task, job, None)
         training = Training(model, task, recipe, Session(machine, job.device, plan.seed))
-        trained = statistics.median(steps(training, job, seconds)) * training.steps / count
+        trained = statistics.fmean(steps(training, job, seconds, most=MOST)) * training.steps / count
         shown = noise(plan.data.test, side, channels)
         some = min(len(shown), FEW)
         asked = Pictures(shown.pixels[:some], shown.labels[:some], shown.names[:some])

@@ -231,7 +231,7 @@ class _Measured:
         training = Training(self.model, self.task, recipe, Session(machine, job.device, job.plan.seed, teacher=teacher))
         sizes = {training.batches.image_at(epoch): epoch for epoch in range(recipe.epochs)}
         times = {
-            side: statistics.median(steps(training, job, ENOUGH, sizes[side], self.tell))
+            side: statistics.median(steps(training, job, ENOUGH, sizes[side], tell=self.tell))
             for side in sorted({min(sizes), max(sizes)})
         }
         sides = [training.batches.image_at(epoch) for epoch in range(recipe.epochs)]
@@ -279,11 +279,17 @@ class _Measured:
 
 
 def steps(
-    training: Training, job: Job, enough: float = ENOUGH, epoch: int = 0, tell: Callable[[int], None] | None = None
+    training: Training,
+    job: Job,
+    enough: float = ENOUGH,
+    epoch: int = 0,
+    *,
+    most: int = MOST,
+    tell: Callable[[int], None] | None = None,
 ) -> list[float]:
     """Seconds of some steps in an epoch, the making of their batches included; the first, which take longer, are left out.
 
-    At least 3 and at most 20 are measured, for about `enough` seconds. Where steps take long, one does.
+    At least 3 and at most `most` are measured, for about `enough` seconds. Where steps take long, one does.
     """
     advance = Graphs(training.stepper, job.progress.say) if training.stepper.graphed else training.stepper
     warm = 5 if training.stepper.graphed else 1
@@ -299,9 +305,9 @@ def steps(
             last, seconds = time.perf_counter(), [*seconds, time.perf_counter() - last]
             measured = seconds[warm:]
             if tell is not None:
-                tell(min(len(measured), MOST))
+                tell(min(len(measured), most))
             over = last - begun
-            if len(measured) >= MOST or (len(measured) >= LEAST and over > enough) or (measured and over > PATIENCE):
+            if len(measured) >= most or (len(measured) >= LEAST and over > enough) or (measured and over > PATIENCE):
                 return measured
     raise AssertionError("batches have no end")
 
