@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,6 @@ from netwright.scaling.solving import crossing
 from netwright.studies.asked import Asked
 from netwright.studies.finishing import Final, Wanted, train_for
 from netwright.training.evaluating.evaluation import Evaluation
-from netwright.training.recipes.recipe import Recipe
 from netwright.zoo import network, networks
 
 CLOSE = 0.8  # of the tightest limit: a network that takes less is scaled to it
@@ -51,7 +49,7 @@ class Winner:
     evaluation: Evaluation
 
 
-def compared(asked: Asked, winner: Winner, recipe: Callable[[int], Recipe]) -> dict[str, Any]:
+def compared(asked: Asked, winner: Winner) -> dict[str, Any]:
     """Train two baselines as long as the winner (outside the minutes), and test each against it on the held-out pictures.
 
     The test is McNemar's exact one over the pictures that just one of the two gets right.
@@ -60,7 +58,7 @@ def compared(asked: Asked, winner: Winner, recipe: Callable[[int], Recipe]) -> d
     right = winner.evaluation.predicted == winner.evaluation.labels
     rows = [_row("design", winner.final, winner.evaluation, asked)]
     for baseline in chosen(asked):
-        row, theirs = _measured(asked, winner, baseline, recipe)
+        row, theirs = _measured(asked, winner, baseline)
         only = int((right & ~theirs).sum()), int((theirs & ~right).sum())
         p = mcnemar(*only)
         ahead = "undecided" if p > LEVEL else "design" if only[0] > only[1] else row["name"]
@@ -94,18 +92,14 @@ def _row(name: str, final: Final, evaluation: Evaluation, asked: Asked) -> dict[
     }
 
 
-def _measured(
-    asked: Asked, winner: Winner, baseline: Baseline, recipe: Callable[[int], Recipe]
-) -> tuple[dict[str, Any], torch.Tensor]:
+def _measured(asked: Asked, winner: Winner, baseline: Baseline) -> tuple[dict[str, Any], torch.Tensor]:
     """A baseline's figures, and which of the held-out pictures it gets right; those of a run before are read back."""
     folder = asked.output.work / "baselines" / re.sub(r"[^\w.-]+", "_", baseline.name)
     kept, plain = folder / "result.json", to_json(baseline.design, None)
     if kept.exists():
         value = read_json(kept)
         return value["row"], torch.tensor([mark == "1" for mark in value["right"]])
-    wanted = Wanted(
-        baseline.design, winner.listing, recipe, winner.final.seconds, title=f"training {baseline.name}", measuring=MEASURED
-    )
+    wanted = Wanted(baseline.design, winner.listing, winner.final.seconds, title=f"training {baseline.name}", measuring=MEASURED)
     final = train_for(asked, wanted, Output(folder))
     evaluation, _ = final.measured(asked, asked.plan.data.test)
     row = _row(baseline.name, final, evaluation, asked) | {"family": baseline.family, "share_of_limit": round(baseline.load, 4)}

@@ -27,7 +27,6 @@ from netwright.studies.limits import Limits
 from netwright.studies.near import Drawn, near
 from netwright.studies.pace import measured
 from netwright.studies.pretrained import Start, better, opened
-from netwright.studies.recipes import recipe_for
 from netwright.studies.search import Searched, middle, search
 from netwright.studies.spending import SEARCH, TRIALS, Clock, Pace
 from netwright.training.plan import Plan, open_for
@@ -183,7 +182,7 @@ def _design(job: _Whole) -> None:
             searched = search(asked, drawn.designs, None, math.inf)
         else:
             some = middle(asked, drawn.designs)
-            pace = measured(some, asked.job(recipe_for(plan, asked.effort.trial_epochs or 1, True)))
+            pace = measured(some, asked.job(Recipe()))
             until = clock.spent + _for_search(job, clock.left - ending.seconds(asked, some, pace), pace)
             searched = search(asked, drawn.designs, pace, until)
         _finish(job, Found(ground.space.name, drawn, searched), ending)
@@ -209,12 +208,9 @@ def _finish(job: _Whole, found: Found, ending: Ending) -> None:
     plan = asked.plan
     listing = plan.whole_training() if start is None else plan.data.train
     seconds = ending.left(asked, winner.design, found.searched.pace) / (1 if start is None else 2)
-    own = partial(recipe_for, plan, timed=asked.timed)
     epochs = asked.effort.epochs if asked.timed else asked.effort.epochs or 40
     title = f"training candidate {winner.number}"
-    final = train_for(
-        asked, Wanted(winner.design, listing, own, seconds, epochs, found.searched.trained, title=title), asked.output
-    )
+    final = train_for(asked, Wanted(winner.design, listing, seconds, epochs, found.searched.trained, title=title), asked.output)
     told: dict[str, Any] = {}
     if start is not None:
         final, told["weights"] = better(asked, final, start)
@@ -224,7 +220,7 @@ def _finish(job: _Whole, found: Found, ending: Ending) -> None:
     difference = export_onnx(run.model, output.folder / "model.onnx", run.examples(held_out), run.about)
     told["time"] = asked.clock.to_json()
     if job.baselines:
-        told["baselines"] = compared(asked, Winner(final, listing, evaluation), own)
+        told["baselines"] = compared(asked, Winner(final, listing, evaluation))
     result = {
         "command": "design",
         "curve_measured_on": "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from netwright.data import Listing, Pictures
@@ -49,17 +48,17 @@ class Ending:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A long training: the design, the pictures, the recipe for so many epochs, and the seconds that it may take.
+    """A long training: the design, the pictures, the recipe but for its epochs, and the seconds that it may take.
 
     `epochs` are given where they were asked for; `trained` are seconds for a picture where they are known.
     """
 
     design: Design
     listing: Listing
-    recipe: Callable[[int], Recipe]
     seconds: float
     epochs: int | None = None
     trained: float | None = None
+    recipe: Recipe = field(default_factory=Recipe)
     plan: Plan | None = None
     title: str = "training"
     measuring: float = 3.0  # seconds
@@ -98,7 +97,7 @@ def train_for(asked: Asked, wanted: Wanted, output: Output) -> Final:
     else:
         decided = _decided(asked, wanted, plan)
         write_json(kept, decided._asdict())
-    recipe = wanted.recipe(decided.epochs)
+    recipe = wanted.recipe.replace(epochs=decided.epochs)
     watch = all_of(asked.clock.watch, _late(asked)) if output is asked.output else asked.clock.watch
     job = asked.job(recipe, plan, watch)
     task = asked.task(job, some_of(wanted.listing, decided.pictures, plan.seed))
@@ -113,7 +112,7 @@ def _decided(asked: Asked, wanted: Wanted, plan: Plan) -> Training:
     if wanted.epochs is not None:
         return plan_training(wanted.seconds, 1.0, count, wanted.epochs)
     begun = asked.clock.spent
-    each = wanted.trained or measured(wanted.design, asked.job(wanted.recipe(1), plan), wanted.measuring).trained
+    each = wanted.trained or measured(wanted.design, asked.job(wanted.recipe, plan), wanted.measuring).trained
     return plan_training(wanted.seconds - (asked.clock.spent - begun), each, count)
 
 

@@ -86,8 +86,8 @@ def better(asked: Asked, own: Final, start: Start) -> tuple[Final, dict[str, Any
     wanted = Wanted(
         start.design,
         asked.plan.data.train,
-        lambda epochs: FINETUNE.recipe.replace(epochs=epochs),
         own.seconds,
+        recipe=FINETUNE.recipe,
         plan=start.plan,
         title=f"tuning {start.name}",
     )

@@ -13,10 +13,10 @@ from netwright.files import read_json, write_json
 from netwright.graph import Design, to_json, trace
 from netwright.studies.asked import Asked
 from netwright.studies.pace import measured
-from netwright.studies.recipes import recipe_for
 from netwright.studies.spending import Pace, Search, plan_search, some_of
 from netwright.training.engine.batches import Task
 from netwright.training.engine.moments import Epoch
+from netwright.training.recipes.recipe import Recipe
 from netwright.training.train import Job, trained
 from netwright.units import short_seconds
 
@@ -97,7 +97,7 @@ def search(asked: Asked, designs: tuple[Design, ...], pace: Pace | None, until: 
     planned, end = _planned(asked, pace, until)
     plan = asked.plan
     assert plan.data.validation is not None
-    job = asked.job(recipe_for(plan, planned.epochs, asked.timed))
+    job = asked.job(Recipe(epochs=planned.epochs))
     listing = some_of(plan.data.train, planned.pictures, plan.seed)
     task = asked.task(job, listing, some_of(plan.data.validation, planned.compared, plan.seed))
     if pace is not None:  # now there is something to lose

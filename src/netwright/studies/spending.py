@@ -153,7 +153,7 @@ def plan_search(
     if epochs is not None or seen >= train:
         return Search(trials, epochs or int(seen / train), train, compared)
     pictures = min(train, max(int(seen), LEAST))
-    return Search(trials, 1, pictures, max(1, min(compared, pictures // 4)))
+    return Search(trials, 1, pictures, max(1, compared * pictures // train))
 
 
 def plan_training(seconds: float, trained: float, pictures: int, epochs: int | None = None) -> Training:
