@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import argparse
 import platform
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ def subset(source: Source, file: Path) -> None:
     """The first pictures of each class as an .npz."""
     train = source.splits["train"]
     chosen = np.sort(np.concatenate([np.flatnonzero(train.labels == label)[:PER_CLASS] for label in range(len(source.classes))]))
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split, places in (("train", chosen), ("test", np.arange(len(source.splits["test"])))):
         pictures = source.read(source.splits[split].take(places), whole(32), None)
         pixels = np.asarray(pictures.pixels[:])
@@ -125,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -150,7 +150,7 @@ def copies(storage: str, count: int, state: str) -> None:
 def large(storage: str, workers: int) -> tuple[str, ...]:
     """A row: what is in the study, the first reading, a worker's memory, milliseconds for a trial, the size of the database."""
     with psycopg.connect(storage) as connection:
-        states = dict(connection.execute("SELECT state::text, count(*) FROM trials GROUP BY 1").fetchall())
+        states: dict[str, int] = dict(connection.execute("SELECT state::text, count(*) FROM trials GROUP BY 1").fetchall())
         size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     assert size is not None
     began, (reading, memory) = together(storage, "many", workers)

@@ -198,7 +198,7 @@ def test_an_evaluation_that_is_no_accuracy_is_a_failure(tmp_path: Path, value: f
 
 def test_what_is_stopped_early_is_in_no_statistic(tmp_path: Path) -> None:
     class Half:
-        def stops(self, epoch, accuracy, trials):
+        def stops(self, epoch, accuracy, trials, mine=None):
             return accuracy < 0.5
 
     ledger = started(tmp_path, 12)

@@ -281,7 +281,7 @@ def test_a_users_space_is_shared_by_its_file(tmp_path: Path) -> None:
     with pytest.raises(NetwrightError, match=r"has changed since the study was made"):
         Question.from_json(plain)
     of_program = question(space=nw.spaces.space(lambda pick: None)).to_json()
-    with pytest.raises(NetwrightError, match="name a space as file.py:name"):
+    with pytest.raises(NetwrightError, match=r"name a space as file.py:name"):
         Question.from_json(of_program)
 
 

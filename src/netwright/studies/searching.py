@@ -165,7 +165,8 @@ def worker(ledger: Ledger, question: Question, evaluate: Evaluator, progress: Pr
     chosen = sampler_of(question.sampler, question.ground, question.goal)
     halving = question.halving
     assert halving is None or isinstance(halving, Halving)
-    return Worker(ledger, question.ground, question.goal, chosen, evaluate, halving, say=progress.say, ended=look)
+    epochs = recipe_of(question.evaluation).epochs if "recipe" in question.evaluation else 0
+    return Worker(ledger, question.ground, question.goal, chosen, evaluate, halving, epochs, say=progress.say, ended=look)
 
 
 def join_study(
