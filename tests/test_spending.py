@@ -277,9 +277,9 @@ def test_minutes_on_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_candidate_past_the_end_is_not_begun(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from netwright.studies import search
+    from netwright.studies import trying
 
-    monkeypatch.setattr(search, "measured", lambda *_: Pace(1e6, 1e6))
+    monkeypatch.setattr(trying, "measured", lambda *_: Pace(1e6, 1e6))
     run = nw.design(photos, macs="1M", image=24, minutes=0.2, out=tmp_path / "run", effort=Effort(epochs=1), progress=QUIET)
     found = run.result["search"]
     assert [c["number"] for c in found["candidates"]] == [1]
@@ -400,18 +400,21 @@ def small() -> Design:
     return nw.network("resnet20_cifar", depth=1, width=8)
 
 
-def test_weights_are_tuned_and_validation_chooses(photos: Path, trained: Path, tmp_path: Path) -> None:
-    weights = (small(), trained / "model.safetensors")
-    run = nw.design(photos, macs="2M", image=24, weights=weights, out=tmp_path / "run", effort=TINY, progress=QUIET)
+def test_weights_are_tuned_and_validation_chooses(tmp_path: Path) -> None:
+    design = small().replace(classes=10)
+    nw.train(design, "digits", recipe=Recipe(epochs=6), out=tmp_path / "known", progress=QUIET)
+    weights = (design, tmp_path / "known" / "model.safetensors")
+    effort = TINY.replace(epochs=1)
+    run = nw.design("digits", macs="2M", weights=weights, out=tmp_path / "run", effort=effort, progress=QUIET)
     told = run.result["weights"]
     scratch, tuned = told["rows"]
     assert scratch["start"] == "from scratch"
     wins = tuned["validation_accuracy"] > scratch["validation_accuracy"]
     assert told["chosen"] == (tuned["start"] if wins else "from scratch")
-    assert wins  # two epochs from scratch are no match
-    assert run.design == small().replace(classes=3)
+    assert wins, told  # one epoch from scratch is no match
+    assert run.design == design
     assert "model.safetensors (" in run.result["data"]["started_from"]
-    assert run.result["accuracy"]["top1"] == nw.evaluate(run, photos).accuracy
+    assert run.result["accuracy"]["top1"] == nw.evaluate(run, "digits").accuracy
     assert scratch["of"] == tuned["of"] == run.result["data"]["pictures"]["validation"]
     assert "From weights, or from scratch" in (tmp_path / "run" / "report.html").read_text()
 

@@ -27,8 +27,8 @@ from netwright.studies.limits import Limits
 from netwright.studies.near import Drawn, near
 from netwright.studies.pace import measured
 from netwright.studies.pretrained import Start, better, opened
-from netwright.studies.search import Searched, middle, search
 from netwright.studies.spending import SEARCH, TRIALS, Clock, Pace
+from netwright.studies.trying import Searched, middle, search
 from netwright.training.plan import Plan, open_for
 from netwright.training.recipes.recipe import Recipe
 from netwright.training.results import summary, worst_pictures, write_run
