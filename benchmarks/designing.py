@@ -1,80 +1,81 @@
-"""The main job on real pictures, and a plain network beside it: accuracy on held-out pictures, and minutes.
+"""The main job on real pictures, beside two networks of the zoo trained as long: accuracy on held-out pictures, and who won.
 
-    python benchmarks/designing.py DATA [--image 64] [--max-macs 30M] [--seeds 1] [--baseline regnetx_004] [--out FILE]
+    python benchmarks/designing.py DATA[@IMAGE[@MACS]] ... [--minutes 4] [--max-macs 15M] [--seed 0] [--out FILE]
 
-For each seed `netwright design` runs as a user would run it; the baseline is trained with `netwright train` for 30 epochs (it
-may be over the budget). DATA is, for instance, Imagenette's folder with train/ and val/, or `digits`.
+For each data set `netwright design DATA --minutes T --baselines` runs as a user would run it; baselines come on top of the
+minutes, each as long as the winner's final training. DATA is a folder or `digits`; with `@64` pictures are shown at 64 px, with
+`@64@30M` under another budget. Three data sets at 4 minutes take about 25 minutes:
+
+    python benchmarks/designing.py digits@8@1M fashion-mnist@28@15M imagenette224@64@30M
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-ARTIFACTS = ("design.json", "model.safetensors", "model.onnx", "result.json", "report.html")
+import torch
+
+from netwright.costing.profiles import describe_processor
+
+HEAD = [
+    "| data, limit | network | macs | params | seconds | epochs | held-out accuracy, % | 95 % interval | better (McNemar's p) |",
+    "|---|---|---:|---:|---:|---:|---:|---:|---|",
+]
 
 
-def run(words: list[str], out: Path) -> tuple[float, dict[str, Any]]:
-    started = time.perf_counter()
+def designed(what: str, chosen: argparse.Namespace, folder: Path) -> tuple[str, dict[str, Any]]:
+    """A run of the command as a process of its own: its limit in words, and its result."""
+    data, image, macs = (what.split("@") + ["", ""])[:3]
+    macs = macs or chosen.max_macs
+    out = folder / Path(data).name
+    words = ["design", data, "--max-macs", macs, "--minutes", str(chosen.minutes), "--seed", str(chosen.seed), "--baselines"]
+    words += ["--image", image] if image else []
     subprocess.run([sys.executable, "-m", "netwright", *words, "-o", str(out)], check=True, stdout=subprocess.DEVNULL)
     result: dict[str, Any] = json.loads((out / "result.json").read_text())
-    return (time.perf_counter() - started) / 60, result
+    return f"{Path(data).name}, {result['budget']['image']} px, {macs}", result
 
 
-def line(name: str, minutes: float, result: dict[str, Any]) -> str:
-    accuracy, cost = result["accuracy"], result["cost"]
-    low, high = (100 * bound for bound in accuracy["interval_95"])
-    share = f"{100 * accuracy['top1']:.1f} | {low:.1f} to {high:.1f} | {accuracy['of']}"
-    return f"| {name} | {cost['macs']:,} | {cost['params']:,} | {minutes:.1f} | {share} |"
-
-
-def measure(chosen: argparse.Namespace) -> str:
-    lines = [
-        "| run | macs | params | minutes | held-out accuracy, % | 95 % interval | pictures |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    image = ["--image", str(chosen.image)] if chosen.image else []
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(chosen.seeds):
-            out = Path(folder) / f"design{seed}"
-            words = ["design", chosen.data, "--max-macs", chosen.max_macs, *image, "--seed", str(seed)]
-            minutes, result = run(words, out)
-            missing = [name for name in ARTIFACTS if not (out / name).is_file()]
-            assert not missing, missing
-            lines.append(line(f"design, seed {seed}", minutes, result))
-        if chosen.baseline:
-            words = ["train", chosen.baseline, chosen.data, *image, "--epochs", "30"]
-            minutes, result = run(words, Path(folder) / "baseline")
-            lines.append(line(f"{chosen.baseline}, 30 epochs", minutes, result))
-    versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
-    lines += ["", f"{versions}; {platform.system()} {platform.machine()}, {os.cpu_count()} cores, no GPU used."]
-    return "\n".join(lines)
+def lines(name: str, result: dict[str, Any]) -> list[str]:
+    made = []
+    for row in result["baselines"]["rows"]:
+        low, high = (100 * end for end in row["interval_95"])
+        better = f"{row['better']} ({row['p']:.2g})" if "p" in row else ""
+        share = f"{100 * row['top1']:.1f} | {low:.1f} to {high:.1f}"
+        figures = f"{row['macs']:,} | {row['params']:,} | {row['seconds']:.0f} | {row['epochs']}"
+        made.append(f"| {name} | {row['name']} | {figures} | {share} | {better} |")
+    return made
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data")
-    parser.add_argument("--image", type=int)
-    parser.add_argument("--max-macs", default="30M")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--baseline", default="")
+    parser.add_argument("data", nargs="+")
+    parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--max-macs", default="15M")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
-    text = measure(chosen)
-    print(text)
+    text, spent = [*HEAD], []
+    with tempfile.TemporaryDirectory() as folder:
+        for what in chosen.data:
+            name, result = designed(what, chosen, Path(folder))
+            text += lines(name, result)
+            spent.append(f"{name}: {result['time']['seconds']['total']:.0f} s of {60 * chosen.minutes:.0f} s")
+            print("\n".join(text[-3:]), flush=True)
+    names = " ".join("@".join([Path(what.split("@")[0]).name, *what.split("@")[1:]]) for what in chosen.data)
+    command = (
+        f"python benchmarks/designing.py {names} --minutes {chosen.minutes:g} --max-macs {chosen.max_macs} --seed {chosen.seed}"
+    )
+    text += ["", f"Time without the baselines: {'; '.join(spent)}.", ""]
+    text += [f"`{command}`; {describe_processor()}, {torch.get_num_threads()} threads; torch {torch.__version__}."]
+    print("\n".join(text))
     if chosen.out:
-        options = f"--max-macs {chosen.max_macs} --seeds {chosen.seeds}" + (f" --image {chosen.image}" if chosen.image else "")
-        options += f" --baseline {chosen.baseline}" if chosen.baseline else ""
-        command = f"python benchmarks/designing.py {Path(chosen.data).name} {options}"
-        chosen.out.write_text(f"# The main job on {Path(chosen.data).name}\n\n    {command}\n\n{text}\n")
+        chosen.out.write_text("# The main job beside networks of the zoo, for the same time\n\n" + "\n".join(text) + "\n")
 
 
 if __name__ == "__main__":

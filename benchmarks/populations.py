@@ -6,15 +6,15 @@ DATA are CIFAR-10's pictures in any form that netwright reads. Everything is sta
 of each class (8,000 to train on, 2,000 to compare on), 32 px, 2 to 4 M macs, 2 epochs of SGD with momentum 0.9 (batch 64, cosine
 from 0.1, weight decay 5e-5, no label smoothing, shifts and mirrors), one seed for the draws and one for each training. Three
 comparisons are named in advance: A with C, C with E, E with RegNetX. Errors are shares of the 2,000 pictures; a verdict is
-that of `compare_populations` with complexities evened out by macs. A run that was stopped goes on; FOLDER/spaces.html is its page.
+that of `compare_populations` with complexities evened out by macs. A run that was stopped goes on; a page is in FOLDER.
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ def subset(source: Source, file: Path) -> None:
     """The first pictures of each class as an .npz."""
     train = source.splits["train"]
     chosen = np.sort(np.concatenate([np.flatnonzero(train.labels == label)[:PER_CLASS] for label in range(len(source.classes))]))
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split, places in (("train", chosen), ("test", np.arange(len(source.splits["test"])))):
         pictures = source.read(source.splits[split].take(places), whole(32), None)
         pixels = np.asarray(pictures.pixels[:])
@@ -125,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -25,9 +25,13 @@ from netwright.errors import NetwrightError
 from netwright.graph import trace
 from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
-from netwright.spaces import regnet_for, sample
-from netwright.spaces.sampling import candidates, smallest
-from netwright.studies.designing import Effort
+from netwright.scaling.budget import Use
+from netwright.spaces import Space, regnet_for, sample
+from netwright.spaces.sampling import smallest
+from netwright.studies.asked import Effort
+from netwright.studies.ground import Ground
+from netwright.studies.limits import Limits
+from netwright.studies.near import near
 from netwright.training import run
 from tests.conftest import make_photos
 
@@ -272,10 +276,14 @@ def test_no_draw_is_smaller_than_the_smallest(image: int, channels: int) -> None
     corner = space.replace(depth=(space.depth[0], space.depth[0] + 1), w_0=(8, 8), w_a=(8, 24), stem=(16,))
     narrow = sample(corner, 400, macs=(0, 10**12), image=image, channels=channels, seed=2, most_draws=4000)
     assert min(trace(design, image, channels).macs for design in drawn.designs + narrow.designs) >= graph.macs
-    assert len(candidates(space, 3, graph.macs, image=image, channels=channels).designs) >= 1
+    assert len(near(within(space, graph.macs, image, channels), 3).designs) >= 1
     with pytest.raises(NetwrightError, match=f"the smallest has {graph.macs:,} macs"):
-        candidates(space, 3, graph.macs - 1, image=image, channels=channels)
+        near(within(space, graph.macs - 1, image, channels), 3)
     assert trace(least, image, channels).totals == graph.totals
+
+
+def within(space: Space, macs: int, image: int, channels: int) -> Ground:
+    return Ground(space, Limits.of(macs=(None, macs), use=Use(channels)), image, channels, 0)
 
 
 # ---------------------------------------------------------------- real pictures

@@ -105,14 +105,11 @@ def command(
 
         torch.set_num_threads(threads)
     from netwright.progress import Progress
-    from netwright.studies import Halving, join_study, search
+    from netwright.studies import Halving, search
     from netwright.training.machine import Machine
 
-    machine = Machine(device=device)
     if join is not None:
-        signal.signal(signal.SIGTERM, _stopped)
-        made = join_study(join, study, data=data, machine=machine, progress=Progress())
-        return _show(made, None, as_json)
+        return _show(_join(join, study, data, device), None, as_json)
     if data is None and evaluate is None:
         raise click.UsageError("give DATA to train on, or --evaluate FILE.PY:NAME")
     if out is None and storage is None:
@@ -132,13 +129,22 @@ def command(
         seed=seed,
         workers=workers,
         cluster=_cluster(engine, address, threads, gpus),
-        machine=machine,
+        machine=Machine(device=device),
         out=out,
         storage=storage,
         study=study,
         progress=Progress(),
     )
     return _show(made, out, as_json)
+
+
+def _join(storage: str, study: str | None, data: str | None, device: str) -> Study:
+    from netwright.progress import Progress
+    from netwright.studies import join_study
+    from netwright.training.machine import Machine
+
+    signal.signal(signal.SIGTERM, _stopped)
+    return join_study(storage, study, data=data, machine=Machine(device=device), progress=Progress())
 
 
 def _cluster(engine: str, address: str, threads: int | None, gpus: float) -> RayCluster | None:

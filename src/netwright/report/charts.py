@@ -33,8 +33,8 @@ def csv_data(rows: Rows) -> Any:
     return alt.Data(values=text.getvalue(), format=form)  # type: ignore[no-untyped-call]
 
 
-def accuracy_against_macs(candidates: Rows, budget: int) -> Chart:
-    """Validation accuracy (%) of the candidates over their macs; the budget is a line, the winner stands out.
+def accuracy_against_macs(candidates: Rows, budget: float | None) -> Chart:
+    """Validation accuracy (%) of the candidates over their macs; the budget, if any, is a line, the winner stands out.
 
     Each row has `number`, `macs` (millions), `accuracy` (%) and `winner`.
     """
@@ -44,6 +44,8 @@ def accuracy_against_macs(candidates: Rows, budget: int) -> Chart:
     colour = alt.condition("datum.winner", alt.value(ORANGE), alt.value(BLUE))
     dots = points.mark_circle(size=110, opacity=1).encode(color=colour)
     labels = points.mark_text(dy=-12, fontSize=11).encode(text="number:N")
+    if budget is None:
+        return alt.layer(dots, labels).properties(width=WIDTH, height=HEIGHT)
     line = alt.Chart(_data([{"macs": budget / 1e6}])).mark_rule(strokeDash=[5, 4], color="#555").encode(x="macs:Q")
     return alt.layer(line, dots, labels).properties(width=WIDTH, height=HEIGHT)
 

@@ -36,31 +36,14 @@ ul.grid { display: flex; flex-wrap: wrap; gap: .9rem; padding: 0; }
 """
 
 
-def design_page(result: Result, table: Cost, worst: Sequence[Pixels] = ()) -> str:
-    """The report of `netwright design`: what was asked, what was tried, why this one won, how good it is.
-
-    `worst` are the pixels of the worst mistakes (see `evaluation_sections`).
-    """
-    budget, search = result["budget"], result["search"]
-    asked = (
-        f"Asked: the most accurate network of at most {short_amount(budget['max_macs'])} macs at {budget['image']} px. "
-        f"{len(search['candidates'])} designs under the budget were sampled ({search['draws']:,} drawn), trained briefly and "
-        f"compared on {result['data']['pictures']['validation']:,} validation pictures; candidate {search['winner']} won "
-        f"and was trained on all {_training(result):,} pictures that are not held out."
-    )
-    sections = [_verdict(result), f"<p>{escape(asked)}</p>", _candidates(result), _curve(result)]
-    sections += [*evaluation_sections(result["accuracy"], worst), _winner(result, table), _details(result)]
-    return page(f"netwright design: {_short_name(result)}", sections)
-
-
 def run_page(result: Result, table: Cost, worst: Sequence[Pixels] = ()) -> str:
     """The report of `netwright train`: how good the network is, its learning curve, where it errs, its cost.
 
     `worst` are the pixels of the worst mistakes (see `evaluation_sections`).
     """
-    sections = [_verdict(result), _curve(result), *evaluation_sections(result["accuracy"], worst)]
+    sections = [verdict(result), curve(result), *evaluation_sections(result["accuracy"], worst)]
     return page(
-        f"netwright train: {result['network']} on {_short_name(result)}", [*sections, _winner(result, table), _details(result)]
+        f"netwright train: {result['network']} on {short_name(result)}", [*sections, winner(result, table), details(result)]
     )
 
 
@@ -78,17 +61,13 @@ def eval_page(accuracy: dict[str, Any], facts: dict[str, str], worst: Sequence[P
     return page(f"netwright eval: {facts['network']} on {_last(facts['data'])}", sections)
 
 
-def _short_name(result: Result) -> str:
+def short_name(result: Result) -> str:
+    """What the pictures are called, without the folders above them."""
     return _last(result["data"]["source"])
 
 
 def _last(path: str) -> str:
     return path.rstrip("/").rsplit("/", 1)[-1]
-
-
-def _training(result: Result) -> int:
-    pictures = result["data"]["pictures"]
-    return int(pictures["train"]) + int(pictures.get("validation", 0))
 
 
 def page(title: str, sections: list[str]) -> str:
@@ -101,7 +80,8 @@ def page(title: str, sections: list[str]) -> str:
     )
 
 
-def _verdict(result: Result) -> str:
+def verdict(result: Result) -> str:
+    """How good the network is, with the interval, and what it costs."""
     accuracy, cost = result["accuracy"], result["cost"]
     low, high = accuracy["interval_95"]
     return (
@@ -117,46 +97,8 @@ def figure(svg: str, caption: str) -> str:
     return f'<figure>{svg}<figcaption class="note">{escape(caption)}</figcaption></figure>'
 
 
-def _candidates(result: Result) -> str:
-    search, budget = result["search"], result["budget"]["max_macs"]
-    rows = [
-        {
-            "number": c["number"],
-            "macs": c["macs"] / 1e6,
-            "accuracy": 100 * c["validation_accuracy"],
-            "winner": c["number"] == search["winner"],
-        }
-        for c in search["candidates"]
-    ]
-    label = f"Validation accuracy against macs for {len(rows)} candidates; candidate {search['winner']} is the best"
-    svg = charts.to_svg(charts.accuracy_against_macs(rows, budget), label)
-    caption = "Each dot is a candidate after its brief training; the winner is orange, the dashed line is the budget."
-    return f"<h2>What was tried</h2>{figure(svg, caption)}{_candidate_table(search)}"
-
-
-def _candidate_table(search: Result) -> str:
-    designs = [c["design"] for c in search["candidates"]]
-    fields = [name for name in designs[0] if len(designs) == 1 or any(d.get(name) != designs[0][name] for d in designs)]
-    names = ("#", "validation %", "macs", "params", "acts", "seconds", *fields)
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    lines = []
-    for c in sorted(search["candidates"], key=lambda c: -c["validation_accuracy"]):
-        figures = [f"{c['macs']:,}", f"{c['params']:,}", f"{c['acts']:,}", f"{c['seconds']:.0f}"]
-        cells = [
-            str(c["number"]),
-            f"{100 * c['validation_accuracy']:.1f}",
-            *figures,
-            *(str(c["design"][name]) for name in fields),
-        ]
-        mark = ' class="winner"' if c["number"] == search["winner"] else ""
-        lines.append(f"<tr{mark}>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
-    return (
-        '<div class="scroll"><table><caption>Candidates, best first; counts for one image.</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-    )
-
-
-def _curve(result: Result) -> str:
+def curve(result: Result) -> str:
+    """The learning curve."""
     rows = []
     for epoch in result["curve"]:
         measured = {"training pictures, augmented": epoch["accuracy"], result["curve_measured_on"]: epoch["validation"]}
@@ -172,14 +114,16 @@ def _curve(result: Result) -> str:
     return f"<h2>Learning curve</h2>{figure(svg, caption)}"
 
 
-def _winner(result: Result, table: Cost) -> str:
+def winner(result: Result, table: Cost) -> str:
+    """What the network costs, block by block."""
     rows = [{"block": line.name, "macs": line.macs / 1e6} for line in table.lines]
     svg = charts.to_svg(charts.cost_by_block(rows), f"Macs of each of {len(rows)} blocks")
     where = figure(svg, "Where the multiply-accumulates are spent.")
     return f'<h2>What it costs</h2>{where}<div class="scroll">{to_html(table)}</div>'
 
 
-def _details(result: Result) -> str:
+def details(result: Result) -> str:
+    """Pictures, recipe, machine, versions."""
     data, machine, versions = result["data"], result["machine"], result["versions"]
     pictures = ", ".join(f"{count:,} {name}" for name, count in data["pictures"].items())
     facts = {

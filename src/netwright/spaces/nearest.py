@@ -64,7 +64,7 @@ def descend(job: Job, name: str, number: int, *, smaller: bool) -> Found:
     best, improved = totals[place], True
     while improved:
         improved = False
-        for other in _neighbours(pick):
+        for other in neighbours(pick):
             totals = _totals(job, other)
             if totals is not None and sign * totals[place] < sign * best:
                 best, pick, improved = totals[place], other, True
@@ -72,7 +72,7 @@ def descend(job: Job, name: str, number: int, *, smaller: bool) -> Found:
     return best, pick.chosen
 
 
-def _neighbours(pick: Pick) -> Iterator[Pick]:
+def neighbours(pick: Pick) -> Iterator[Pick]:
     """Picks that differ in one choice."""
     for name, domain in pick.asked.items():
         for value in domain.few():

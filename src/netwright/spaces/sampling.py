@@ -9,7 +9,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from netwright.errors import NetwrightError
@@ -22,7 +22,6 @@ from netwright.spaces.drawing import OUTCOMES, WITHIN, Job, Range
 from netwright.spaces.nearest import impossible, out_of_reach
 from netwright.spaces.pick import Pick
 from netwright.spaces.workers import in_order
-from netwright.units import short_amount
 
 if TYPE_CHECKING:
     from netwright.spaces.base import Space
@@ -193,8 +192,8 @@ def _job(space: Any, budget: Budget, image: int | None, channels: int, seed: int
     return Job(as_space(space), budget, image, channels, seed)
 
 
-def _search(job: Job, n: int, workers: int, most_draws: int | None, progress: Progress, surely: bool = False) -> _Found:
-    """Draw until n are found; `surely` makes all draws, whether or not the budget can be met."""
+def _search(job: Job, n: int, workers: int, most_draws: int | None, progress: Progress) -> _Found:
+    """Draw until n are found."""
     found = _Found()
     most = most_draws or sys.maxsize
     ranges = in_order(job, workers, CHUNK if workers > 1 else FEW)
@@ -202,11 +201,7 @@ def _search(job: Job, n: int, workers: int, most_draws: int | None, progress: Pr
         for made in ranges:
             found.take(job, made, n, most)
             step(len(found.designs), n, f"{len(found.designs)} of {n} designs, {found.draws:,} draws")
-            if (
-                found.draws == SOON
-                and not (found.designs or surely)
-                and (beyond := out_of_reach(job, found.extremes)) is not None
-            ):
+            if found.draws == SOON and not found.designs and (beyond := out_of_reach(job, found.extremes)) is not None:
                 raise beyond
             if len(found.designs) == n or found.draws >= most or found.draws - found.last >= PATIENCE:
                 return found
@@ -228,33 +223,9 @@ class _LateBar(contextlib.ExitStack):
             self.step(done, total, word)
 
 
-# ---------------------------------------------------------------- for the design command
-
-
 def smallest(space: RegNetSpace, image: int | None = None, channels: int = 3) -> tuple[Design, Graph]:
     """The design of a RegNet space with the fewest macs, and its graph."""
     shapes = {(tuple(design.stages()), design.stem): design for design in space.small_designs()}
     graphs = [(trace(design, image, channels), design) for design in shapes.values()]
     graph, design = min(graphs, key=lambda made: made[0].macs)
     return design, graph
-
-
-def candidates(space: RegNetSpace, n: int, most: int, *, image: int, channels: int = 3, seed: int = 0) -> Sample:
-    """n designs of at most `most` macs, all near the budget where the space has enough of those.
-
-    Raises NetwrightError, with the smallest design's macs, where no design meets the budget.
-    """
-    draws = 0
-    for share in (0.6, 0.2, 0.0):
-        budget = Budget(macs=(int(share * most), most))
-        found = _search(_job(space, budget, image, channels, seed), n, 1, 5_000, Progress(quiet=True), surely=True)
-        draws += found.draws
-        if len(found.designs) == n:
-            return replace(found.sample(n), draws=draws)
-    least, graph = smallest(space, image, channels)
-    if graph.macs > most:
-        raise NetwrightError(
-            f"no design meets a budget of {short_amount(most)} macs at {image} px: "
-            f"the smallest has {graph.macs:,} macs; raise --max-macs or lower --image"
-        )
-    return replace(found.sample(n), draws=draws, designs=found.sample(n).designs or (least,))

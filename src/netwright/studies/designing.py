@@ -1,131 +1,249 @@
-"""The main job: a budget and pictures in, a trained and exported network out."""
+"""The main job: limits and pictures in, a trained and exported network out."""
 
 from __future__ import annotations
 
+import math
 import os
-from dataclasses import dataclass, field, replace
+import time
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from netwright.errors import NetwrightError
 from netwright.files import Output, kept_or_temporary
-from netwright.graph import Count, Design, Value, to_json
+from netwright.graph import Design, to_json
 from netwright.inference.export import export_onnx
 from netwright.preprocessing import whole
 from netwright.progress import Progress
-from netwright.report.pages import design_page
+from netwright.report.design_page import design_page
+from netwright.scaling.budget import UNITS, Use
 from netwright.spaces import regnet_for
-from netwright.spaces.sampling import candidates
-from netwright.studies.search import Candidate, best, try_designs
-from netwright.training.engine.batches import Task
-from netwright.training.evaluating.evaluation import evaluate_model
-from netwright.training.normalize import Normalize
+from netwright.spaces import space as as_space
+from netwright.studies.asked import Asked, Effort
+from netwright.studies.baselines import Winner, compared
+from netwright.studies.finishing import Ending, Wanted, train_for
+from netwright.studies.ground import Ground
+from netwright.studies.limits import Limits
+from netwright.studies.near import Drawn, near
+from netwright.studies.pace import measured
+from netwright.studies.pretrained import Start, better, opened
+from netwright.studies.spending import SEARCH, TRIALS, Clock, Pace
+from netwright.studies.trying import Searched, middle, search
 from netwright.training.plan import Plan, open_for
 from netwright.training.recipes.recipe import Recipe
 from netwright.training.results import summary, worst_pictures, write_run
 from netwright.training.run import Run, load
-from netwright.training.train import Job, trained
-from netwright.units import parse_amount, short_amount
+
+if TYPE_CHECKING:
+    from netwright.costing.latency import Profile
+
+__all__ = ["Effort", "design"]
 
 VALIDATION = 0.2  # share of the training pictures that candidates are compared on
-
-
-class Effort(Value):
-    """How much is tried: candidates, their epochs, and the epochs of the winner's training."""
-
-    trials: Count = 8
-    trial_epochs: Count = 6
-    epochs: Count = 40
-
-
-@dataclass(frozen=True)
-class _Design:
-    """What the steps of one design command share."""
-
-    plan: Plan
-    macs: int
-    effort: Effort
-    output: Output
-    progress: Progress = field(repr=False)
 
 
 def design(
     data: str | os.PathLike[str],
     *,
-    macs: str | int,
+    macs: str | int | None = None,
+    params: str | int | None = None,
+    memory: str | int | None = None,
+    inference_memory: str | int | None = None,
+    latency: str | float | None = None,
+    device: Profile | str | None = None,
+    space: Any = None,
+    minutes: float | None = None,
+    baselines: bool = False,
+    weights: str | tuple[Design | str, str | os.PathLike[str]] | None = None,
     out: str | os.PathLike[str] | None = None,
     image: int | None = None,
     effort: Effort | None = None,
     seed: int = 0,
+    started: float | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Find a network of at most `macs` for one image, train it, export it; returns the trained run.
+    """Find a network within the limits, train it, export it; returns the trained run.
 
-    The folder is written where `out` is given.
+    At least one limit is needed; all that are given hold. `macs` and `params` are counts for one image ("30M"), `memory`
+    bytes in training ("2GB") with the recipe's batch of 64 and its optimizer, `inference_memory` bytes for one image, `latency`
+    milliseconds for one image ("5ms") as predicted with the profile of a `device` (this machine's by default); all in fp32.
+    `space` is where designs come from: a name (`regnetx`), `file.py:name`, a function `space(pick) -> design`; by default
+    RegNets for small budgets and pictures.
 
-    Designs are sampled under the budget, each is trained briefly on a part of the training pictures
-    and compared on the rest of them; the winner is trained on all of them. The held-out part (`test`,
-    else `val`, else a fifth set apart at the start) is measured after that, once, for the figures in
-    `result.json`; before, it is only checked that its files can be read.
-    Training pictures that cannot be read are left out and named. The folder then holds
-    design.json, model.safetensors, model.onnx (compared with the model), result.json and report.html.
-    A run that was interrupted goes on with the same arguments; anything else in the folder is refused.
+    Designs near the tightest limit are sampled, each is trained briefly on a part of the training pictures and compared on the
+    rest of them; the winner is trained on all of them. The held-out part (`test`, else `val`, else a fifth set apart at the
+    start) is measured after that, once, for the figures in `result.json`; before, it is only checked that its files can be read.
+    Training pictures that cannot be read are left out and named. The folder `out` then holds design.json,
+    model.safetensors, model.onnx (compared with the model), result.json and report.html.
 
-    >>> run = nw.design("photos/", macs="30M", out="photos-30M")   # doctest: +SKIP
+    `minutes` are spent in all, about half of them on the search: the numbers of candidates, pictures and epochs follow from
+    the speed that is measured; numbers in `effort` stand. `started` is the `time.monotonic()` that they count from (now).
+    `baselines` trains two networks of the zoo as long as the winner, outside the minutes, and measures them on the same
+    pictures. `weights` ("squeezenet1_1=weights.pth", or a pair of design and weights) are tuned as long as the winner is trained;
+    both then learn from the training part alone, and the validation part chooses between them.
+
+    A run that was interrupted goes on with the same arguments; anything else in the folder is refused. Raises
+    NetwrightError where no design is within the limits, with the cost of the smallest.
+
+    >>> run = nw.design("photos/", macs="30M", minutes=10, out="photos-30M")   # doctest: +SKIP
     """
+    clock = Clock(minutes, started)
     progress, effort = progress or Progress(), effort or Effort()
-    plan = Plan.of(open_for(data, out, progress), image, seed, VALIDATION)
+    source = open_for(data, out, progress)
+    use = Use(source.channels)
+    limits = Limits.of(
+        macs=None if macs is None else (None, macs),
+        params=None if params is None else (None, params),
+        memory=memory,
+        inference_memory=inference_memory,
+        latency=latency,
+        device=device,
+        use=use,
+        training=replace(use, batch=Recipe().batch, optimizer=Recipe().optimizer.name),
+    )
+    if not limits.most:
+        told = "--max-macs, --max-params, --max-memory, --max-inference-memory and --max-latency"
+        raise NetwrightError(f"a design needs a limit: give at least one of {told}")
+    plan = Plan.of(source, image, seed, VALIDATION)
     with kept_or_temporary(out) as folder:
-        _design(_Design(plan, parse_amount(macs), effort, Output(folder), progress))
+        asked = Asked(plan, limits, effort, clock, Output(folder), progress)
+        _design(_Whole(asked, space, opened(asked, weights) if weights is not None else None, baselines))
         run = load(folder)
     return run if out is not None else replace(run, folder=None)
 
 
-def _design(job: _Design) -> None:
-    plan, effort, progress = job.plan, job.effort, job.progress
-    space = regnet_for(plan.image, len(plan.source.classes))
-    drawn = candidates(space, effort.trials, job.macs, image=plan.image, channels=plan.source.channels, seed=plan.seed)
-    arguments = plan.arguments() | {"max_macs": job.macs, "effort": to_json(effort, None)}
-    with job.output.claimed("design", arguments) as goes_on:
+@dataclass(frozen=True)
+class Found:
+    """What the search gave: the space, what was drawn from it, what was tried."""
+
+    space: str
+    drawn: Drawn
+    searched: Searched
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        searched = self.searched
+        return {
+            "space": self.space,
+            "draws": self.drawn.draws,
+            "planned": searched.planned._asdict(),
+            "winner": searched.best.number,
+            "not_begun": searched.left,
+            "candidates": [candidate.to_json() for candidate in searched.tried],
+        }
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A design command with all its options."""
+
+    asked: Asked
+    space: Any
+    start: Start | None
+    baselines: bool
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What a folder must agree on when it is gone on with."""
+        asked = self.asked
+        made = asked.plan.arguments() | {f"max_{name}": most for name, most in asked.limits.to_json().items()}
+        made |= {f"max_{name}": int(most) for name, most in asked.limits.most.items() if UNITS[name] != "ms"}
+        made |= {"device": asked.limits.use.profile.name} if asked.limits.use.profile is not None else {}
+        made |= {"space": as_space(self.space).name} if self.space is not None else {}
+        made |= {"minutes": asked.clock.minutes} if asked.timed else {}
+        made |= {"baselines": True} if self.baselines else {}
+        made |= {"weights": self.start.told} if self.start is not None else {}
+        return made | {"effort": to_json(asked.effort, None)}
+
+    def ground(self) -> Ground:
+        """Where candidates come from."""
+        plan = self.asked.plan
+        classes = len(plan.source.classes)
+        own = regnet_for(plan.image, classes) if self.space is None else as_space(self.space).at(plan.image, classes)
+        return Ground(own, self.asked.limits, plan.image, plan.source.channels, plan.seed)
+
+
+def _design(job: _Whole) -> None:
+    asked = job.asked
+    plan, progress, clock = asked.plan, asked.progress, asked.clock
+    ground = job.ground()
+    drawn = near(ground, asked.effort.trials or (TRIALS[1] if asked.timed else 8))
+    with asked.output.claimed("design", job.arguments) as goes_on:
+        clock.read(asked.output.work / "seconds.json")
         if goes_on:
-            progress.say(f"going on with the run in {job.output.folder}")
-        progress.say(
-            f"{len(drawn.designs)} designs of at most {short_amount(job.macs)} macs at {plan.image} px ({drawn.draws:,} drawn)"
-        )
+            progress.say(f"going on with the run in {asked.output.folder}")
+            clock.begin()
+        progress.say(f"{len(drawn.designs)} designs of {asked.limits} at {plan.image} px ({drawn.draws:,} drawn)")
         # a broken picture should show now, not after the search: decoded as dots, and forgotten
+        begun = time.monotonic()
         plan.source.read(plan.data.test, whole(1), None)
-        tried = _search(job, drawn.designs)
-        _finish(job, tried, drawn.draws)
+        ending = Ending.rehearsed(time.monotonic() - begun) if asked.timed else Ending(0.0, 0.0)
+        if not asked.timed:
+            searched = search(asked, drawn.designs, None, math.inf)
+        else:
+            some = middle(asked, drawn.designs)
+            pace = measured(some, asked.job(Recipe()))
+            until = clock.spent + _for_search(job, clock.left - ending.seconds(asked, some, pace), pace)
+            searched = search(asked, drawn.designs, pace, until)
+        _finish(job, Found(ground.space.name, drawn, searched), ending)
 
 
-def _search(job: _Design, designs: tuple[Design, ...]) -> list[Candidate]:
-    plan, validation, recipe = job.plan, job.plan.data.validation, Recipe(epochs=job.effort.trial_epochs)
-    assert validation is not None
-    training = Job(plan, recipe, cache="default", progress=job.progress)
-    pictures = training.pictures(plan.data.train, plan.stored(recipe.augment), skip_bad=True)
-    plan.check_classes(pictures)
-    compared = training.pictures(validation, plan.shown, skip_bad=False)
-    task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, len(plan.source.classes), compared)
-    return try_designs(designs, task, training, job.output.work)
+def _for_search(job: _Whole, seconds: float, pace: Pace) -> float:
+    """How many of the seconds that start and end leave are the search's: half, a third where weights are tuned as well.
+
+    Epochs that are given for the long training leave it what they do not take, but a tenth at least.
+    """
+    asked, long = job.asked, 1 if job.start is None else 2
+    share = SEARCH if job.start is None else 1 / 3
+    if asked.effort.epochs is not None:
+        taken = long * asked.effort.epochs * len(asked.plan.whole_training()) * pace.trained
+        share = max(0.1, 1 - taken / max(seconds, 1e-9))
+    return share * max(seconds, 0.0)
 
 
-def _finish(job: _Design, tried: list[Candidate], draws: int) -> None:
+def _finish(job: _Whole, found: Found, ending: Ending) -> None:
     """Train the winner on all but the held-out pictures, measure it on those, write everything."""
-    plan, output, winner = job.plan, job.output, best(tried)
-    recipe = Recipe(epochs=job.effort.epochs)
-    together = plan.whole_training()
-    final = Job(plan, recipe, cache="default", progress=job.progress)
-    pictures = final.pictures(together, plan.stored(recipe.augment), skip_bad=True)
-    task = Task(pictures, Normalize.of(pictures.pixels), plan.image, plan.source.mirror, len(plan.source.classes))
-    job.progress.say(f"training candidate {winner.number} on all {len(pictures):,} training pictures")
-    run, training = trained(winner.design, task, final, output)
-    held_out = final.pictures(plan.data.test, plan.shown, skip_bad=False)
-    evaluation = evaluate_model(run.model, held_out, run.normalize)
+    asked, winner, start = job.asked, found.searched.best, job.start
+    asked.clock.enter("training")
+    plan = asked.plan
+    listing = plan.whole_training() if start is None else plan.data.train
+    seconds = ending.left(asked, winner.design, found.searched.pace) / (1 if start is None else 2)
+    epochs = asked.effort.epochs if asked.timed else asked.effort.epochs or 40
+    title = f"training candidate {winner.number}"
+    final = train_for(asked, Wanted(winner.design, listing, seconds, epochs, found.searched.trained, title=title), asked.output)
+    told: dict[str, Any] = {}
+    if start is not None:
+        final, told["weights"] = better(asked, final, start)
+    asked.clock.enter("measuring and files")
+    evaluation, held_out = final.measured(asked, plan.data.test)
+    run, output = final.run, asked.output
     difference = export_onnx(run.model, output.folder / "model.onnx", run.examples(held_out), run.about)
+    told["time"] = asked.clock.to_json()
+    if job.baselines:
+        told["baselines"] = compared(asked, Winner(final, listing, evaluation))
     result = {
         "command": "design",
         "curve_measured_on": "",
-        "budget": {"max_macs": job.macs, "image": plan.image},
-        "search": {"draws": draws, "winner": winner.number, "candidates": [c.to_json() for c in tried]},
-        **summary(run, plan, recipe, training.history, evaluation),
+        "budget": {f"max_{name}": most for name, most in asked.limits.most.items()} | {"image": plan.image},
+        "limits": _limits(asked, run.design),
+        "search": found.to_json(),
+        "trained": final.decided._asdict(),
+        **told,
+        **summary(run, final.plan, final.recipe, final.history, evaluation),
         "onnx": {"largest_difference": difference},
     }
-    write_run(output, run, recipe, result, partial(design_page, worst=worst_pictures(evaluation, held_out)))
+    write_run(output, run, final.recipe, result, partial(design_page, worst=worst_pictures(evaluation, held_out)))
+
+
+def _limits(asked: Asked, design: Design) -> list[dict[str, Any]]:
+    """Each limit with what the network has, and what it is meant for: pictures at a time, precision, device."""
+    has, limits = asked.limits.costs(design, asked.plan.image), asked.limits
+    rows = []
+    for name, most in limits.most.items():
+        use = limits.training if name == "memory" and limits.training is not None else limits.use
+        told: dict[str, Any] = {"name": name, "most": most, "has": has[name], "unit": UNITS[name], "batch": use.batch}
+        told |= {"precision": use.precision} if UNITS[name] else {}
+        told |= {"optimizer": use.optimizer} if name == "memory" else {}
+        told |= {"device": use.profile.name} if name == "latency" and use.profile is not None else {}
+        rows.append(told)
+    return rows

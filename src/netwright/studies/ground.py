@@ -20,7 +20,7 @@ from netwright.studies.limits import Limits
 from netwright.studies.trials import Proposal
 
 PATIENCE = 200_000  # draws for one trial
-REFUSED = 300  # designs within the limits on counts that may be refused for memory or latency before that is impossible
+REFUSED = 2_000  # designs within the limits on counts that may be refused for memory or latency before that is impossible
 
 
 @dataclass(frozen=True)

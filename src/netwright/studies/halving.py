@@ -22,8 +22,7 @@ class Halving(Value):
 
     Deviation from the paper: it pauses a training and takes it up again once it turns out to be among the best; here that is
     decided at once and for good, as no paused training is kept. So one that comes early to a rung passes more easily. It
-    compares accuracies whatever the study's goal is: those of equal cost alone would be worth comparing for a reward, those
-    of a front not at all.
+    compares accuracies whatever the study's goal is: so for a reward, and still more for a front, it is hard on cheap designs.
 
     >>> rule = Halving(first=2, factor=3)
     >>> [rule.is_rung(epoch) for epoch in (1, 2, 3, 6, 18)]
@@ -40,16 +39,17 @@ class Halving(Value):
             rung *= self.factor
         return rung == epoch
 
-    def stops(self, epoch: int, accuracy: float, trials: Iterable[Trial]) -> bool:
+    def stops(self, epoch: int, accuracy: float, trials: Iterable[Trial], mine: int | None = None) -> bool:
         """Whether a training with that accuracy after `epoch` epochs ends here.
 
-        `trials` are the others: running, complete, stopped or failed ones count, lost ones are trained again and do not. After
-        the last epoch of a training there is nothing to stop: do not ask.
+        `trials` are the others: running, complete, stopped or failed ones count, lost ones are trained again and do not. One of
+        the number `mine` is the training itself, and left out. After the last epoch of a training there is nothing to stop:
+        do not ask.
         """
         if not self.is_rung(epoch):
             return False
         if not math.isfinite(accuracy):
             return True
-        others = [trial.curve[epoch] for trial in trials if trial.status != LOST and epoch in trial.curve]
+        others = [t.curve[epoch] for t in trials if epoch in t.curve and t.status != LOST and t.number != mine]
         better = sum(other > accuracy for other in others if math.isfinite(other))
         return better >= max(1, (len(others) + 1) // self.factor)

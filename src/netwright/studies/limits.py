@@ -21,6 +21,8 @@ BYTES = ("memory", "inference_memory")
 class Limits:
     """What every network of a study keeps to: `counts` for one image, `more` (memory, latency) as `use` says.
 
+    Memory in training is for `training` where that is another use (the batch that is trained with), else for `use`, too.
+
     >>> limits = Limits.of(macs=("20M", "30M"), inference_memory="8MB")
     >>> str(limits)
     '20,000,000 to 30,000,000 macs and 8.00 MB of inference memory'
@@ -29,6 +31,7 @@ class Limits:
     counts: Budget = field(default_factory=Budget)
     more: tuple[Limit, ...] = ()
     use: Use = field(default_factory=Use)
+    training: Use | None = None
 
     @classmethod
     def of(
@@ -42,6 +45,7 @@ class Limits:
         latency: float | str | None = None,
         device: Profile | str | None = None,
         use: Use | None = None,
+        training: Use | None = None,
     ) -> Limits:
         """From what a user writes: amounts or pairs of the least and the most, bytes, milliseconds, and the profile of a device.
 
@@ -51,18 +55,34 @@ class Limits:
         use = use or Use()
         if latency is not None or device is not None:
             use = replace(use, profile=find_device(device, use.precision))
-        return cls(Budget.of(macs=macs, params=params, acts=acts), more, use)
+        return cls(Budget.of(macs=macs, params=params, acts=acts), more, use, training)
 
     def cost(self, design: Design, image: int) -> Cost:
         """What a design costs as the limits count it."""
         return self.use.cost(design, image)
 
+    def costs(self, design: Design, image: int) -> dict[str, float]:
+        """How much a design has of each thing that is limited: counts of one image; bytes and milliseconds as they are used."""
+        made = self.cost(design, image)
+        trained = made if self.training is None else self.training.cost(design, image)
+        found: dict[str, float] = {name: getattr(made, name) for name in self.counts.bounded()}
+        return found | {limit.name: limit.of(trained if limit.name == "memory" else made) for limit in self.more}
+
+    def load(self, design: Design, image: int) -> float:
+        """The largest share of a limit that a design takes: it is not above any of them up to 1."""
+        found = self.costs(design, image)
+        return max([found[name] / most for name, most in self.most.items()], default=0.0)
+
+    @property
+    def most(self) -> dict[str, float]:
+        """The most of each thing that is limited upwards."""
+        counts = {name: float(getattr(self.counts, name)[1]) for name in self.counts.bounded()}
+        return {name: most for name, most in counts.items() if most != ANY[1]} | {limit.name: limit.most for limit in self.more}
+
     def misses(self, design: Design, image: int) -> str:
         """The first of memory and latency that is over its limit, '' for a design within; counts are the space's to refuse."""
-        if not self.more:
-            return ""
-        made = self.cost(design, image)
-        return next((limit.name for limit in self.more if limit.of(made) > limit.most), "")
+        found = self.costs(design, image) if self.more else {}
+        return next((limit.name for limit in self.more if found[limit.name] > limit.most), "")
 
     def to_json(self) -> dict[str, Any]:
         """As plain values: what differs between two studies shows there."""

@@ -95,7 +95,8 @@ def _value(plain: Any) -> Value:
 
 
 def _limits(plain: Mapping[str, Any], use: Use) -> Limits:
-    spans = {name: (low, ANY[1] if high is None else high) for name, (low, high) in plain.items() if name in COUNTED}
+    given = {name: plain[name] for name in COUNTED if name in plain}
+    spans = {name: (low, ANY[1] if high is None else high) for name, (low, high) in given.items()}
     more = tuple([Limit(name, most) for name, most in plain.items() if name not in COUNTED])
     return Limits(Budget(**spans), more, use)
 

@@ -99,6 +99,8 @@ def search(
     else:
         question = _on_own(asked, evaluate, image)
     question.ground.possible()
+    sampler_of(sampler, question.ground, question.goal)  # a wrong word shows before anything is written
+    own = own_evaluator(evaluate) if isinstance(evaluate, str) else evaluate
     name = study or (Path(out).resolve().name if out is not None else "search")
     kept = {"storage": storage, "study": name}
     with kept_or_temporary(out) as folder, claimed(Output(folder), kept, question, trials) as output:
@@ -111,7 +113,7 @@ def search(
             elif workers > 1:
                 _processes(word, name, workers, machine, output, progress).run(ledger, look)
             else:
-                made = evaluator(question, source, machine, cache_of(cache), progress) if not callable(evaluate) else evaluate
+                made = own or evaluator(question, source, machine, cache_of(cache), progress)
                 worker(ledger, question, made, progress, look).run()
         found = Study.of(ledger, question)
         if out is not None:
@@ -132,7 +134,11 @@ def _on_own(asked: Question, evaluate: Own | None, image: int | None) -> Questio
     """The question for a user's own evaluation."""
     if evaluate is None:
         raise NetwrightError("give pictures to train on, or an evaluation of your own")
-    word = evaluate if isinstance(evaluate, str) else getattr(evaluate, "__qualname__", type(evaluate).__name__)
+    if isinstance(evaluate, str):
+        file, _, name = evaluate.rpartition(":")
+        word = f"{Path(file).resolve()}:{name}"  # workers may start elsewhere
+    else:
+        word = getattr(evaluate, "__qualname__", type(evaluate).__name__)
     space = asked.space.at(image, None) if image is not None else asked.space
     return replace(asked, space=space, evaluation={"function": word})
 
@@ -159,7 +165,8 @@ def worker(ledger: Ledger, question: Question, evaluate: Evaluator, progress: Pr
     chosen = sampler_of(question.sampler, question.ground, question.goal)
     halving = question.halving
     assert halving is None or isinstance(halving, Halving)
-    return Worker(ledger, question.ground, question.goal, chosen, evaluate, halving, say=progress.say, ended=look)
+    epochs = recipe_of(question.evaluation).epochs if "recipe" in question.evaluation else 0
+    return Worker(ledger, question.ground, question.goal, chosen, evaluate, halving, epochs, say=progress.say, ended=look)
 
 
 def join_study(

@@ -34,8 +34,8 @@ class Evaluator(Protocol):
 class Stops(Protocol):
     """Says which trials are not worth going on with (`Halving`)."""
 
-    def stops(self, epoch: int, accuracy: float, trials: Sequence[Trial]) -> bool:
-        """Whether a trial that has reached an accuracy after an epoch ends there."""
+    def stops(self, epoch: int, accuracy: float, trials: Sequence[Trial], mine: int | None = None) -> bool:
+        """Whether the trial of number `mine`, which has reached an accuracy after an epoch, ends there."""
 
 
 class StoppedEarly(Exception):  # noqa: N818 - no error
@@ -46,7 +46,8 @@ class StoppedEarly(Exception):  # noqa: N818 - no error
 class Worker:
     """A worker of a study: its view of the storage, where to look for designs, what for, and how they are evaluated.
 
-    `until` says whether to begin no further trial; `say` hears what happens, `ended` is called after each trial.
+    `until` says whether to begin no further trial; `say` hears what happens, `ended` is called after each trial. A trial that
+    has done all its `epochs` (0: not known) is complete, and no longer stopped early.
     """
 
     ledger: Ledger
@@ -55,6 +56,7 @@ class Worker:
     sampler: Sampler
     evaluate: Evaluator
     halving: Stops | None = None
+    epochs: int = 0
     until: Callable[[], bool] = lambda: False
     say: Callable[[str], None] = lambda line: None
     ended: Callable[[], None] = lambda: None
@@ -89,7 +91,8 @@ class Worker:
             nonlocal last
             last = accuracy
             self.ledger.report(trial, epoch, accuracy)
-            if self.halving is not None and self.halving.stops(epoch, accuracy, self.ledger.trials()):
+            halving = self.halving if epoch != self.epochs else None
+            if halving is not None and halving.stops(epoch, accuracy, self.ledger.trials(), trial.number):
                 raise StoppedEarly
 
         try:

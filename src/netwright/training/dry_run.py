@@ -168,7 +168,8 @@ class _Noise:
         return self._block[np.arange(len(self))[places] % len(self._block)]
 
 
-def _noise(listing: Listing, side: int, channels: int) -> Pictures:
+def noise(listing: Listing, side: int, channels: int) -> Pictures:
+    """As many pictures of noise as are listed, with their labels."""
     pixels: Any = _Noise(len(listing), side, channels)
     return Pictures(pixels, listing.labels, listing.names)
 
@@ -182,9 +183,9 @@ class _Measured:
         source, data = plan.source, plan.data
         stored, side, channels = plan.stored(recipe.augment).image, plan.image, source.channels
         normalize = Normalize((0.5,) * channels, (0.25,) * channels)
-        shown = _noise(data.test if data.validation is None else data.validation, side, channels)
+        shown = noise(data.test if data.validation is None else data.validation, side, channels)
         classes = len(source.classes)
-        self.task = Task(_noise(data.train, stored, channels), normalize, side, source.mirror, classes, shown)
+        self.task = Task(noise(data.train, stored, channels), normalize, side, source.mirror, classes, shown)
         self.model = build(design, side, channels=channels, seed=plan.seed)
         self.graph = trace(design, side, channels)
         self.design = design
@@ -197,7 +198,7 @@ class _Measured:
         state = sum(value.nbytes for value in self.model.state_dict().values())
         made = Estimate(
             recipe.epochs,
-            *_steps(plan, recipe),
+            *_counted(plan, recipe),
             recipe.batch,
             {name: len(part) for name, part in parts.items() if part is not None},
             plan.image,
@@ -229,7 +230,10 @@ class _Measured:
         teacher = teacher_of(recipe.teacher, job.plan.source, self.task, job.device)
         training = Training(self.model, self.task, recipe, Session(machine, job.device, job.plan.seed, teacher=teacher))
         sizes = {training.batches.image_at(epoch): epoch for epoch in range(recipe.epochs)}
-        times = {side: self._step(training, sizes[side]) for side in sorted({min(sizes), max(sizes)})}
+        times = {
+            side: statistics.median(steps(training, job, ENOUGH, sizes[side], tell=self.tell))
+            for side in sorted({min(sizes), max(sizes)})
+        }
         sides = [training.batches.image_at(epoch) for epoch in range(recipe.epochs)]
         # what a step takes grows with the pixels of its images
         per_epoch = np.interp(np.square(sides), np.square(list(times)), list(times.values()))
@@ -244,27 +248,6 @@ class _Measured:
             evaluation_seconds=self._evaluation(),
             memory=measured,
         )
-
-    def _step(self, training: Training, epoch: int) -> float:
-        """Seconds of a step in an epoch, the making of its batch included: the median of a few."""
-        advance = Graphs(training.stepper, self.job.progress.say) if training.stepper.graphed else training.stepper
-        warm = 5 if training.stepper.graphed else 1
-        rate = 1e-3 * learning_rate(self.job.recipe, 0.5)  # noise must not make it diverge
-        seconds: list[float] = []
-        begun = last = time.perf_counter()
-        training.model.train()
-        with contextlib.closing(_endless(training.batches, epoch)) as batches:
-            for number, batch in enumerate(batches):
-                advance(batch, rate, number, self.job.plan.seed)
-                if self.job.device.type == "cuda":
-                    torch.cuda.synchronize(self.job.device)
-                last, seconds = time.perf_counter(), [*seconds, time.perf_counter() - last]
-                measured = seconds[warm:]
-                self.tell(min(len(measured), MOST))
-                enough = len(measured) >= LEAST and last - begun > ENOUGH
-                if len(measured) >= MOST or enough or (measured and last - begun > PATIENCE):
-                    break
-        return statistics.median(measured)
 
     def _evaluation(self) -> float:
         """Seconds to measure after every epoch, and at the end."""
@@ -287,7 +270,7 @@ class _Measured:
     def _memory(self, machine: Machine) -> int:
         """Bytes of the network in training, as `costing` predicts them, and of its average."""
         recipe = self.job.recipe
-        per_epoch, images = _steps(self.job.plan, recipe)
+        per_epoch, images = _counted(self.job.plan, recipe)
         step = math.ceil(images / recipe.epochs / per_epoch)  # batches of an epoch are as even as can be
         at_once = min(machine.micro_batch or step, step)
         precision: Precision = "fp32" if machine.precision in ("fp32", "auto") else "bf16"
@@ -295,14 +278,48 @@ class _Measured:
         return predicted.training + (predicted.parameters if recipe.ema.decay else 0)
 
 
+def steps(
+    training: Training,
+    job: Job,
+    enough: float = ENOUGH,
+    epoch: int = 0,
+    *,
+    most: int = MOST,
+    tell: Callable[[int], None] | None = None,
+) -> list[float]:
+    """Seconds of some steps in an epoch, the making of their batches included; the first, which take longer, are left out.
+
+    At least 3 and at most `most` are measured, for about `enough` seconds. Where steps take long, one does.
+    """
+    advance = Graphs(training.stepper, job.progress.say) if training.stepper.graphed else training.stepper
+    warm = 5 if training.stepper.graphed else 1
+    rate = 1e-3 * learning_rate(job.recipe, 0.5)  # noise must not make it diverge
+    seconds: list[float] = []
+    begun = last = time.perf_counter()
+    training.model.train()
+    with contextlib.closing(_endless(training.batches, epoch)) as batches:
+        for number, batch in enumerate(batches):
+            advance(batch, rate, number, job.plan.seed)
+            if job.device.type == "cuda":
+                torch.cuda.synchronize(job.device)
+            last, seconds = time.perf_counter(), [*seconds, time.perf_counter() - last]
+            measured = seconds[warm:]
+            if tell is not None:
+                tell(min(len(measured), most))
+            over = last - begun
+            if len(measured) >= most or (len(measured) >= LEAST and over > enough) or (measured and over > PATIENCE):
+                return measured
+    raise AssertionError("batches have no end")
+
+
 def _endless(batches: Batches, epoch: int) -> Generator[Batch]:
     while True:
         yield from batches.of(epoch)
 
 
-def _steps(plan: Plan, recipe: Recipe) -> tuple[int, int]:
+def _counted(plan: Plan, recipe: Recipe) -> tuple[int, int]:
     """Steps of an epoch, and the images shown in all of them."""
-    task = Task(_noise(plan.data.train, 1, 1), Normalize((0.5,), (0.5,)), 1, False, len(plan.source.classes))
+    task = Task(noise(plan.data.train, 1, 1), Normalize((0.5,), (0.5,)), 1, False, len(plan.source.classes))
     batches = Batches(task, recipe, 0, Where(torch.device("cpu"), torch.contiguous_format))
     return batches.steps, recipe.epochs * batches.different * recipe.augment.repeats
 

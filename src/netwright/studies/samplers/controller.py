@@ -24,6 +24,7 @@ from netwright.studies.samplers.policy import BINS, Lesson, Places, Policy, Step
 from netwright.studies.trials import Proposal, Trial
 
 PURPOSE = 5  # of its chance, apart from that of a slot's random design
+PATIENT = 20  # draws from the policy as it is
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,12 @@ class Controller:
     finished. What is drawn depends on the trials and the slot alone. Fixed and shared choices are not the controller's. Where
     values must not fall, only those that do not are open to it.
 
-    Deviations from the paper (`Lesson` has those in the numbers). One trial is one update, not a batch of eight. Designs
-    beyond the limits, or that were tried already, are drawn again up to `attempts` times and give no gradient; then it is the
-    slot's random design, from which the controller learns as if it were its own. With several workers a design may be older
-    than the policy that learns from it, and a trial that a worker sees late is learnt late there. Stopped and failed trials
-    teach nothing: they have no reward. The paper's skip connections are a space's business, not the controller's.
+    Deviations from the paper: one trial is one update, not a batch of eight. Designs beyond the limits, or that were tried
+    already, are drawn again up to `attempts` times and give no gradient; after 20 draws the policy is flattened more and more
+    for that (its scores are divided by 1 up to 3.4), else one that has settled would only repeat itself. After the last it is
+    the slot's random design, from which the controller learns as if it were its own. With several workers a design may be
+    older than the policy that learns from it, and a trial that a worker sees late is learnt late there. Stopped and failed
+    trials teach nothing: they have no reward. The paper's skip connections are a space's business, not the controller's.
     """
 
     ground: Ground
@@ -57,7 +59,8 @@ class Controller:
             self.policy.learn(written(self.ground.space, trial.chosen), trial.value)
         chance, taken = self.ground.chance(slot, PURPOSE), self._history.taken
         for draws in range(1, self.attempts + 1):
-            made = self.ground.proposal(WalkPick(chance, Walk(self.policy)), {"from": "controller"})
+            heat = 1 + 3 * max(0, draws - PATIENT) / self.attempts
+            made = self.ground.proposal(WalkPick(chance, Walk(self.policy, heat)), {"from": "controller"})
             if made is not None and plain(made.design) not in taken:
                 return replace(made, draws=draws)
         made = self.ground.random(slot, taken)
@@ -165,14 +168,14 @@ class ControllerSampler(BaseSampler):
         self._chance = random.Random(random.SystemRandom().getrandbits(32))
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        _check(study)
         return {}
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         return {}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        if len(study.directions) > 1:
-            raise ValueError("ControllerSampler is after one objective; this study has several")
+        _check(study)
         sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
         with self._lock:
             complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -183,6 +186,7 @@ class ControllerSampler(BaseSampler):
                     self._policy.learn(_steps(one), sign * one.value)
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
+        _check(study)
         with self._lock:
             names, walk = self._walks.get(trial.number, ([], Walk(self._policy)))
             if names != list(trial.params):  # some were given, or asked elsewhere
@@ -198,6 +202,11 @@ class ControllerSampler(BaseSampler):
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         with self._lock:
             self._walks.pop(trial.number, None)
+
+
+def _check(study: Study) -> None:
+    if len(study.directions) > 1:
+        raise ValueError("ControllerSampler is after one objective; this study has several")
 
 
 @dataclass(frozen=True)
@@ -221,7 +230,7 @@ class _Coded:
         """The value of the domain."""
         given = self.distribution
         if isinstance(given, FloatDistribution) and given.step is not None:
-            return round((value - given.low) / given.step)
+            value = round((value - given.low) / given.step)
         code: Choice = int(given.to_internal_repr(value)) if isinstance(given, CategoricalDistribution) else value
         return code
 

@@ -21,8 +21,7 @@ class History:
     def __init__(self) -> None:
         self.complete: list[Trial] = []
         self._taken: dict[str, int] = {}
-        self._known = 0  # trials that have been seen; their places in the list stay theirs
-        self._running: list[int] = []  # places of those that may still change
+        self._status: dict[int, str] = {}
 
     @property
     def taken(self) -> Mapping[str, int]:
@@ -34,18 +33,17 @@ class History:
 
         A trial that is both new and over is in both. What ended stays as it was when it was first seen so.
         """
-        begun, over, running = [], [], list[int]()
-        for place in [*self._running, *range(self._known, len(trials))]:
-            trial, new = trials[place], place >= self._known
-            if new:
+        begun, over = [], []
+        for trial in trials:
+            before = self._status.get(trial.number)
+            if before == trial.status or before in OVER:
+                continue
+            if before is None:
                 begun.append(trial)
             if trial.status in OVER:
                 over.append(trial)
-            else:
-                running.append(place)
-            if new or trial.status in OVER:
-                self._count(trial, new)
-        self._known, self._running = len(trials), running
+            self._status[trial.number] = trial.status
+            self._count(trial, before is None)
         over.sort(key=finishing)
         return begun, over
 

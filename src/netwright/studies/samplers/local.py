@@ -118,7 +118,7 @@ def around(domain: Domain, value: Choice) -> list[Choice]:
     >>> around(Whole(8, 32, 8), 16), around(Options((3, 5, 7)), 5), around(Real(0.0, 1.0), 1.0)
     ([8, 24], [3, 7], [0.984375, 0.9375])
     >>> around(Whole(8, 1024, 8, True), 512)
-    [504, 520, 376, 696]
+    [504, 520, 360, 720]
     """
     if isinstance(domain, Options):
         return [other for other in domain.values if (type(other), other) != (type(value), value)]

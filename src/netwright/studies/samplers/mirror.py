@@ -44,12 +44,9 @@ class Mirror:
         self.ground, self.history = ground, History()
         self._pruned, self._numbers = pruned, dict[int, int]()
         self._storage = InMemoryStorage()
+        directions = [StudyDirection[word.upper()] for word in goal.directions]
         with _quiet():
-            self.study = optuna.create_study(
-                storage=self._storage,
-                directions=[StudyDirection[word.upper()] for word in goal.directions],
-                sampler=RandomSampler(seed=0),
-            )
+            self.study = optuna.create_study(storage=self._storage, directions=directions, sampler=RandomSampler(seed=0))
         self._id = self._storage.get_study_id_from_name(self.study.study_name)
         self._common = IntersectionSearchSpace(include_pruned=pruned)
         self.usable = 0

@@ -31,6 +31,10 @@ class FirstFinished(NSGAIISampler):
         found.sort(key=lambda trial: (trial.user_attrs["finished"], trial.user_attrs["number"]))
         return found[: self.population_size]
 
+    def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
+        """The parents of a generation, always in the same order: Optuna's differs the first time."""
+        return sorted(super().get_parent_population(study, generation), key=lambda trial: trial.user_attrs["number"])
+
 
 @dataclass(frozen=True)
 class NSGA2:

@@ -8,26 +8,29 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from netwright.spaces.domains import Choice, Domain, Options, Real
 
+Array = npt.NDArray[np.float64]
 BINS = 16  # of an ordered choice with more values
-SPREAD = 0.08  # weights start uniform between - and + this (Appendix A)
+SPREAD = 0.08  # weights start uniform between - and + this
 
 
 @dataclass(frozen=True)
 class Lesson:
     """What the controller learns by.
 
-    `units` of each of the two layers and `spread` are the paper's. `rate` is Adam's; the paper's 6e-4 needs thousands
-    of trials (12,800 there), so it is higher here. `decay` is the moving average's that is the baseline (the paper
-    gives none), `entropy` the weight of a bonus that keeps the policy from settling (the paper has none; 0 turns it off).
+    `units` of each of the two layers, Adam's `rate` and weights that start between -0.08 and 0.08 are the paper's (Section
+    4.1). `decay` is that of the moving average which is the baseline (the paper gives none), `entropy` the weight of a bonus
+    that keeps the policy from settling (the paper has none: 0).
     """
 
     units: int = 35
-    rate: float = 0.02
+    rate: float = 6e-4
     decay: float = 0.9
     entropy: float = 0.0
 
@@ -106,33 +109,56 @@ class Policy(nn.Module):
 
 
 class Walk:
-    """The policy in the middle of a design: what was chosen so far, and the state after it."""
+    """The policy in the middle of a design: what was chosen so far, and the state after it. `heat` above 1 flattens chances.
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._state: tuple[Tensor, Tensor] | None = None
-        self._input = policy.start
+    The same network in NumPy, on the same weights: torch takes several times as long for a single step.
+    """
+
+    def __init__(self, policy: Policy, heat: float = 1.0) -> None:
+        self._policy, self._heat = policy, heat
+        self._hidden, self._cells = np.zeros((2, policy.lesson.units)), np.zeros((2, policy.lesson.units))
+        self._layers = [[_read(weights) for weights in layer] for layer in policy.lstm.all_weights]
+        self._input = _read(policy.start)
         self.steps: list[Step] = []
 
-    @torch.no_grad()
     def choose(self, key: str, count: int, share: float, low: int = 0, high: int | None = None) -> int:
         """The place below which that share of the chance lies, among those from low to high."""
         high = count - 1 if high is None else high
-        name = self._policy.meet(key, count)
-        hidden, state = self._policy.lstm(self._input[None], self._state)
-        chances = self._policy.scores(name, hidden[0], low, high).exp().cumsum(0).tolist()
-        place = low + min(bisect_left(chances, share * chances[-1]), high - low)
-        self._state, self._input = state, self._policy.embeddings[name][place]
-        self.steps.append(Step(key, count, place, low, high))
+        name, policy = self._policy.meet(key, count), self._policy
+        scores = _read(policy.outputs[name]) @ self._next() + _read(policy.biases[name])
+        open_ones = scores[low : high + 1] / self._heat
+        reached = np.exp(open_ones - open_ones.max()).cumsum()
+        place = low + min(int(np.searchsorted(reached, share * reached[-1], side="right")), high - low)
+        self._take(name, Step(key, count, place, low, high))
         return place
 
     def follow(self, step: Step) -> None:
         """The same for a place that is known."""
-        with torch.no_grad():
-            name = self._policy.meet(step.key, step.count)
-            _, self._state = self._policy.lstm(self._input[None], self._state)
-            self._input = self._policy.embeddings[name][step.place]
+        self._next()
+        self._take(self._policy.meet(step.key, step.count), step)
+
+    def _next(self) -> Array:
+        """What the second layer puts out: an LSTM's equations, in torch's order of the gates."""
+        value = self._input
+        for layer, (inner, outer, first, second) in enumerate(self._layers):
+            enter, keep, new, leave = (inner @ value + first + outer @ self._hidden[layer] + second).reshape(4, -1)
+            self._cells[layer] = _sigmoid(keep) * self._cells[layer] + _sigmoid(enter) * np.tanh(new)
+            value = self._hidden[layer] = _sigmoid(leave) * np.tanh(self._cells[layer])
+        return value
+
+    def _take(self, name: str, step: Step) -> None:
+        self._input = _read(self._policy.embeddings[name])[step.place]
         self.steps.append(step)
+
+
+def _read(weights: Tensor) -> Array:
+    array: Array = weights.detach().numpy()
+    return array
+
+
+def _sigmoid(values: Array) -> Array:
+    made: Array = (1 + np.tanh(values / 2)) / 2
+    return made
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optuna.samplers import TPESampler
 
@@ -23,7 +23,9 @@ class TPE:
     The first `startup` slots, and all until so many trials have ended with a value or a curve, have their random designs.
     Trials that were stopped early count as worse than those that went to their end, by their curves' accuracies whatever the
     goal; running ones count as bad, so that workers keep apart. A design beyond the limits, or that was tried already, is
-    sampled again, up to `attempts` times; then it is the slot's random design. Optuna knows nothing of the limits.
+    sampled again, up to `attempts` times; then it is the slot's random design. Optuna knows nothing of the limits. After a
+    tenth of the attempts each is one draw from the good trials' density, no longer the best of 24: the best are often the
+    same.
     """
 
     ground: Ground
@@ -42,7 +44,12 @@ class TPE:
             return mirror.random(slot)
         # a new one for each slot: what it samples depends on the trials and the slot alone
         seed = self.ground.chance(slot, PURPOSE).getrandbits(32)
-        sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=self.startup)
+        before = 0
         with mirror.asked() as trial:
-            made, draws = mirror.proposal(sampler, trial, self.attempts, "tpe")
-        return made or mirror.random(slot, draws)
+            for candidates, attempts in ((24, self.attempts // 10), (1, self.attempts - self.attempts // 10)):
+                sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=self.startup, n_ei_candidates=candidates)
+                made, draws = mirror.proposal(sampler, trial, attempts, "tpe")
+                if made is not None:
+                    return replace(made, draws=before + draws)
+                before += draws
+        return mirror.random(slot, before)

@@ -1,0 +1,106 @@
+"""Designs near the limits: what a search for the most accurate network begins with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netwright.errors import DesignError, NetwrightError
+from netwright.graph import Design, trace
+from netwright.scaling.budget import UNITS, shown
+from netwright.spaces.nearest import neighbours
+from netwright.spaces.pick import Pick
+from netwright.spaces.regnet import RegNetSpace
+from netwright.spaces.sampling import same_network, smallest
+from netwright.studies.ground import Ground
+
+SHARES = (0.6, 0.2, 0.0)  # of the tightest limit: designs that take so much of it come before those that take less
+DRAWS = 5_000  # after which fewer designs, or smaller ones, will do
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Different designs within the limits, and how many draws they took."""
+
+    designs: tuple[Design, ...]
+    draws: int
+
+
+def near(ground: Ground, n: int) -> Drawn:
+    """n designs that take 60 to 100 % of the tightest limit, where the space has so many; then smaller ones, in the order drawn.
+
+    The draws are those of `nw.spaces.sample`: near(5) is the start of near(50). Raises NetwrightError, with the cost of the
+    smallest design found, where none is within the limits, and for a space that fails.
+    """
+    found: dict[object, tuple[float, Design]] = {}
+    draws = full = 0
+    while draws < DRAWS and full < n:
+        made = ground.proposal(ground.job.pick(draws))
+        draws += 1
+        if made is None:
+            continue
+        load = ground.limits.load(made.design, ground.image)
+        key = same_network(trace(made.design, ground.image, ground.channels))
+        if key not in found:
+            found[key] = (load, made.design)
+            full += load >= SHARES[0]
+    ordered = [design for level in _levels() for load, design in found.values() if level[0] <= load < level[1]]
+    return Drawn(tuple(ordered[:n]) or (_only(ground),), draws)
+
+
+def _levels() -> Iterator[tuple[float, float]]:
+    return zip(SHARES, (math.inf, *SHARES), strict=False)
+
+
+def _only(ground: Ground) -> Design:
+    """The smallest design that can be found, where it is within the limits though no draw was; else NetwrightError."""
+    found = min(_small(ground), key=lambda one: one[0], default=None)
+    if found is None:
+        told = f"none of {DRAWS:,} draws of {ground.space.name} is a design that takes an image of {ground.image} px"
+        raise NetwrightError(f"{told}: raise --image or give another space")
+    load, design = found
+    if load <= 1 and ground.limits.counts.misses(trace(design, ground.image, ground.channels).totals) == "":
+        return design
+    has = ground.limits.costs(design, ground.image)
+    costs = " and ".join(_told(name, has[name]) for name in has)
+    raise NetwrightError(
+        f"no design of {ground.space.name} has {ground.limits} at {ground.image} px: "
+        f"the smallest has {costs}; raise the limit or lower --image"
+    )
+
+
+def _told(name: str, value: float) -> str:
+    """Counts to the last one: a limit is raised to that."""
+    return shown(name, value) if UNITS.get(name) else f"{value:,.0f} {name}"
+
+
+def _small(ground: Ground) -> Iterator[tuple[float, Design]]:
+    """Small designs with their loads: the low corner of a RegNet space, and what changing one choice at a time leads to."""
+    if isinstance(ground.space, RegNetSpace):
+        design, _ = smallest(ground.space, ground.image, ground.channels)
+        yield ground.limits.load(design, ground.image), design
+    drawn = [(one, pick) for pick in map(ground.job.pick, range(200)) if (one := _judged(ground, pick)) is not None]
+    if not drawn:
+        return
+    (load, design), pick = min(drawn, key=lambda one: one[0][0])
+    improved = True
+    while improved:
+        improved = False
+        for other in neighbours(pick):
+            made = _judged(ground, other)
+            if made is not None and made[0] < load:
+                (load, design), pick, improved = made, other, True
+                break
+    yield load, design
+
+
+def _judged(ground: Ground, pick: Pick) -> tuple[float, Design] | None:
+    """The load of what a pick leads to, whether it is within or not; None for what is no member or does not take the image."""
+    try:
+        design = ground.space(pick)
+        if design is None or ground.job.cost(design, pick) is None:
+            return None
+        return ground.limits.load(design, ground.image), design
+    except (DesignError, NetwrightError):  # choices that do not go together
+        return None
