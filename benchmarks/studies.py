@@ -142,7 +142,8 @@ def copies(storage: str, count: int, state: str) -> None:
         )
         while count > 0:
             given = {"study": study, "first": first, "count": count, "state": state, "ended": state == "COMPLETE"}
-            count -= connection.execute(COPY, given).rowcount if state == "COMPLETE" else count
+            copied = connection.execute(COPY, given).rowcount  # of values: running trials have none
+            count -= copied if state == "COMPLETE" else count
             found = connection.execute("SELECT max(number) + 1 FROM trials").fetchone()
             assert found is not None
             first = found[0]
@@ -157,7 +158,7 @@ def large(storage: str, workers: int) -> tuple[str, ...]:
         size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     assert size is not None
     began, (reading, memory) = together(storage, "many", workers)
-    ends = sorted(trial.finished for trial in join(storage, "many", say).trials() if trial.finished >= began)
+    ends = sorted(trial.finished for trial in join(storage, "many", say).trials() if trial.values and trial.finished >= began)
     say(f"large: {states}, first reading {reading:.1f} s, {memory:.0f} MB")
     made = f"{1000 * workers * (ends[-1] - began) / len(ends):.1f} ({len(ends):,} trials)"
     return (

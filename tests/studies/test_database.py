@@ -16,6 +16,9 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from netwright.studies.database import Database
+from netwright.studies.ledger import join
+from netwright.studies.samplers import sampler
+from tests.studies.running import begun, question
 
 PARAMETERS = {
     "depth": IntDistribution(1, 16),
@@ -94,6 +97,20 @@ def test_our_news_are_what_optuna_reads(pair: tuple[Database, RDBStorage]) -> No
     assert watched.user_attrs == {"beats": 4}
     assert fresh.user_attrs == {"made": ABOUT}
     assert ours.news(study, newest, (), "made") == []
+
+
+def test_a_large_study_is_read_page_by_page(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = question("nothing")
+    ledger = begun(database, "one", 9, "nothing")
+    for _ in range(7):
+        trial = ledger.claim(sampler("random", asked.ground, asked.goal).propose)
+        assert trial is not None
+        ledger.finish(trial, [0.5], 0.5, {}, 0.0)
+    monkeypatch.setattr("netwright.studies.database.PAGE", 3)
+    monkeypatch.setattr("netwright.studies.ledger.PAGE", 3)
+    fresh = join(database, "one", print)
+    assert [trial.slot for trial in fresh.trials()] == list(range(7))
+    assert fresh.trials() == ledger.trials()
 
 
 def test_what_has_ended_is_not_written_to(pair: tuple[Database, RDBStorage]) -> None:

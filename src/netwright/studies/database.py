@@ -26,6 +26,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+PAGE = 2000  # trials that are read at a time: of a large study not all need be in memory twice
 ATTEMPTS = 6  # to open a database
 _DISTRIBUTION = """
 SELECT distribution_json FROM trial_params JOIN trials USING (trial_id)
@@ -77,8 +78,8 @@ ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = excluded.interme
 """
 _NEWS = """
 WITH news AS (
-  SELECT trial_id, number, state, datetime_complete, TRUE AS fresh FROM trials
-  WHERE trial_id > %(after)s AND study_id + 0 = %(study)s
+  (SELECT trial_id, number, state, datetime_complete, TRUE AS fresh FROM trials
+   WHERE trial_id > %(after)s AND study_id + 0 = %(study)s ORDER BY trial_id LIMIT %(page)s)
   UNION ALL
   SELECT trial_id, number, state, datetime_complete, FALSE FROM trials WHERE trial_id = ANY(%(watched)s)
 )
@@ -174,11 +175,11 @@ class Database(RDBStorage):
                 raise UpdateFinishedTrialError(f"trial {given['trial']} does not run")
 
     def news(self, study_id: int, after: int, watched: Collection[int], known: str) -> list[FrozenTrial]:
-        """Trials that began after the one whose identity is `after`, and the `watched` ones, by number.
+        """The first (at most 2,000) trials that began after the one whose identity is `after`, and the `watched` ones, by number.
 
         Watched ones come without the attribute `known`, which never changes; none has Optuna's parameters.
         """
-        given = {"study": study_id, "after": after, "watched": list(watched), "known": known}
+        given = {"study": study_id, "after": after, "watched": list(watched), "known": known, "page": PAGE}
         with self.engine.begin() as connection:
             rows = connection.exec_driver_sql(_NEWS, given).all()
         return [_frozen(*row) for row in rows]

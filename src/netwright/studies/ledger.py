@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from netwright.errors import NetwrightError, did_you_mean
 from netwright.spaces.domains import Domain, Options, Real, of_plain, plain
-from netwright.studies.database import Database
+from netwright.studies.database import PAGE, Database
 from netwright.studies.ground import plain as plain_design
 from netwright.studies.liveness import Heart, Watchman, is_gone, new_worker
 from netwright.studies.storage import JournalFile, Patient, open_storage, quiet, shown, versions
@@ -73,7 +73,14 @@ class Ledger:
 
     def trials(self) -> list[Trial]:
         """All trials in the order of their numbers; what has ended is read once."""
-        for frozen in self._news():
+        while self._read(self._news()) >= PAGE:  # a database tells no more at a time
+            pass
+        return self._trials
+
+    def _read(self, news: Sequence[FrozenTrial]) -> int:
+        """Take up news; tells how many trials are new."""
+        before = len(self._trials)
+        for frozen in news:
             number, known = frozen.number, self._trials[frozen.number] if frozen.number < len(self._trials) else None
             made = read_trial(frozen, known)
             if known is None:
@@ -87,7 +94,7 @@ class Ledger:
                     self._used[made.slot] = number
                 elif made.reason:
                     self._lost[made.slot].append(number)
-        return self._trials
+        return len(self._trials) - before
 
     def _news(self) -> list[FrozenTrial]:
         """The trials that ran when they were last read, and those that began since, by number."""
@@ -347,12 +354,12 @@ def _begun(frozen: FrozenTrial) -> Trial:
         slot=made["slot"],
         status=RUNNING,
         plain_design=made["design"],
-        chosen=made["chosen"],
+        chosen={sys.intern(name): value for name, value in made["chosen"].items()},
         asked=_shared(json.dumps(made["asked"])),
         totals=(made["totals"][0], made["totals"][1], made["totals"][2]),
         seed=made["seed"],
         worker=made["worker"],
-        versions=made["versions"],
+        versions=_shared_versions(json.dumps(made["versions"])),
         draws=made["draws"],
         about=made["about"],
     )
@@ -362,6 +369,12 @@ def _begun(frozen: FrozenTrial) -> Trial:
 def _shared(asked: str) -> dict[str, Domain]:
     """Domains, made once for all trials that asked alike: in most spaces these are all, and there may be a hundred thousand."""
     return {name: of_plain(domain) for name, domain in json.loads(asked).items()}
+
+
+@functools.lru_cache(maxsize=256)
+def _shared_versions(versions: str) -> dict[str, str]:
+    made: dict[str, str] = json.loads(versions)
+    return made
 
 
 def again(trial: Trial) -> Proposal:
