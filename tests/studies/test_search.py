@@ -306,3 +306,21 @@ def test_studies_are_compared_as_populations(tmp_path: Path, capsys: Capture, mo
     assert [member["error"] for member in people["members"]] == [1 - trial.accuracy for trial in complete]
     assert main(["report", str(folders[0])]) == 2
     assert "give more than one study" in capsys.readouterr().err
+
+
+def test_halving_ends_poor_trials_early_and_keeps_them_out_of_statistics(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(monkeypatch, tmp_path)
+    words = ["search", *OWN, "--trials", "20", "--halving", "2", "-o", str(tmp_path / "study"), "--json"]
+    assert main(words) == 0
+    made = json.loads(capsys.readouterr().out)
+    stopped = [trial for trial in made["trials"] if trial["status"] == "stopped early"]
+    complete = [trial for trial in made["trials"] if trial["status"] == "complete"]
+    assert stopped
+    assert len(stopped) + len(complete) == 20
+    assert len(evaluations(tmp_path / "notes")) == len(complete)  # the others did not come to their end
+    assert all(len(trial["curve"]) < 3 and trial["values"] is None for trial in stopped)
+    people = read_study(str(tmp_path / "study")).population()
+    assert len(people.errors) == len(complete)
+    assert people.counts["stopped early"] == len(stopped)
