@@ -400,12 +400,29 @@ def small() -> Design:
     return nw.network("resnet20_cifar", depth=1, width=8)
 
 
+def digits_in_halves(folder: Path) -> tuple[Path, Path]:
+    """Two data sets without a common picture."""
+    from sklearn.datasets import load_digits
+
+    pixels, labels = (load_digits().images * 15.9).astype("uint8"), load_digits().target
+    files = folder / "first.npz", folder / "second.npz"
+    for place, file in enumerate(files):
+        np.savez(file, images=pixels[place::2], labels=labels[place::2])
+    return files
+
+
+def test_weights_that_know_the_pictures_are_refused(photos: Path, trained: Path, tmp_path: Path) -> None:
+    weights = (small(), trained / "model.safetensors")
+    with pytest.raises(NetwrightError, match=r"were trained on .*photos: .*give weights from other pictures"):
+        nw.design(photos, macs="2M", image=24, weights=weights, out=tmp_path / "run", effort=TINY, progress=QUIET)
+
+
 def test_weights_are_tuned_and_validation_chooses(tmp_path: Path) -> None:
-    design = small().replace(classes=10)
-    nw.train(design, "digits", recipe=Recipe(epochs=6), out=tmp_path / "known", progress=QUIET)
+    design, (known, new) = small().replace(classes=10), digits_in_halves(tmp_path)
+    nw.train(design, known, recipe=Recipe(epochs=8), out=tmp_path / "known", progress=QUIET)
     weights = (design, tmp_path / "known" / "model.safetensors")
     effort = TINY.replace(epochs=1)
-    run = nw.design("digits", macs="2M", weights=weights, out=tmp_path / "run", effort=effort, progress=QUIET)
+    run = nw.design(new, macs="2M", weights=weights, out=tmp_path / "run", effort=effort, progress=QUIET)
     told = run.result["weights"]
     scratch, tuned = told["rows"]
     assert scratch["start"] == "from scratch"
@@ -414,7 +431,7 @@ def test_weights_are_tuned_and_validation_chooses(tmp_path: Path) -> None:
     assert wins, told  # one epoch from scratch is no match
     assert run.design == design
     assert "model.safetensors (" in run.result["data"]["started_from"]
-    assert run.result["accuracy"]["top1"] == nw.evaluate(run, "digits").accuracy
+    assert run.result["accuracy"]["top1"] == nw.evaluate(run, new).accuracy
     assert scratch["of"] == tuned["of"] == run.result["data"]["pictures"]["validation"]
     assert "From weights, or from scratch" in (tmp_path / "run" / "report.html").read_text()
 
@@ -422,13 +439,14 @@ def test_weights_are_tuned_and_validation_chooses(tmp_path: Path) -> None:
 def test_a_runs_folder_names_network_and_weights(
     photos: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["design", str(photos), "--max-macs", "2M", "--image", "24", "--trials", "1", "--trial-epochs", "1", "--epochs", "1"]
+    others = make_photos(tmp_path / "others", each=16)
+    words = ["design", str(others), "--max-macs", "2M", "--image", "24", "--trials", "1", "--trial-epochs", "1", "--epochs", "1"]
     assert main([*words, "--weights", str(trained), "-o", str(tmp_path / "run"), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["weights"]["rows"]) == 2
 
 
-def test_weights_beyond_the_limits(photos: Path, trained: Path, tmp_path: Path) -> None:
-    weights = (small(), trained / "model.safetensors")
+def test_weights_beyond_the_limits(trained: Path, tmp_path: Path) -> None:
+    photos, weights = make_photos(tmp_path / "others", each=16), (small(), trained / "model.safetensors")
     with pytest.raises(NetwrightError, match=r"has .* macs at 24 px, and at most 400,000 macs is asked for: raise the limit"):
         nw.design(photos, macs="400K", image=24, weights=weights, out=tmp_path / "run", effort=TINY, progress=QUIET)
     assert not (tmp_path / "run").exists()

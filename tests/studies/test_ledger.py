@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from netwright.errors import FailedError, NetwrightError
+from netwright.studies import Limits, records
 from netwright.studies import ledger as ledgers
 from netwright.studies.ground import plain
 from netwright.studies.ledger import Ledger, TakenAway, begin, join
@@ -23,7 +24,7 @@ from netwright.studies.storage import JOURNAL, Patient, open_storage, shown
 from netwright.studies.study import Study
 from netwright.studies.trials import COMPLETE, FAILED, LOST, RUNNING, STOPPED
 from netwright.studies.working import Worker
-from tests.studies.helpers import at_once, failing, question, worth
+from tests.studies.helpers import SMALL, at_once, failing, question, worth
 
 SILENT = lambda line: None  # noqa: E731
 
@@ -101,9 +102,9 @@ def test_any_order_of_deaths_and_ends_uses_each_slot_up_once(tmp_path_factory, s
 def dead_trial(ledger: Ledger, trial) -> None:
     """Leave a trial behind as a killed worker does: its attributes name a process that is gone."""
     identity = ledger._identities[trial.number]
-    about = ledger.storage.get_trial_user_attrs(identity)[ledgers.MADE]
+    about = ledger.storage.get_trial_user_attrs(identity)[records.MADE]
     host, machine, _, _, word = about["worker"].split("/")
-    ledger.storage.set_trial_user_attr(identity, ledgers.MADE, about | {"worker": "/".join([host, machine, "1", "0", word])})
+    ledger.storage.set_trial_user_attr(identity, records.MADE, about | {"worker": "/".join([host, machine, "1", "0", word])})
 
 
 def test_many_threads_begin_no_slot_twice(tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ def test_a_worker_that_was_given_up_does_not_store_its_result(tmp_path: Path) ->
 def test_a_result_whose_answer_was_lost_is_kept(tmp_path: Path) -> None:
     ledger = started(tmp_path, 1)
     trial = ledger.claim(propose)
-    ledger.storage.set_trial_user_attr(ledger._identities[trial.number], ledgers.ENDING, {"accuracy": 0.7})
+    ledger.storage.set_trial_user_attr(ledger._identities[trial.number], records.ENDING, {"accuracy": 0.7})
     ledger.storage.set_trial_state_values(ledger._identities[trial.number], TrialState.COMPLETE, [0.7])
     ledger.finish(trial, [0.7], 0.7, {}, 0.0)  # done again: it is there already
     assert ledger.trials()[0].status == COMPLETE
@@ -181,7 +182,7 @@ def test_interrupted_by_hand_gives_the_slot_back(tmp_path: Path) -> None:
 
 def test_failures_are_kept_with_their_reason_and_end_a_worker_that_meets_nothing_else(tmp_path: Path) -> None:
     ledger = started(tmp_path, 20)
-    with pytest.raises(FailedError, match="5 trials in a row failed alike: ValueError: no such luck"):
+    with pytest.raises(NetwrightError, match="5 trials in a row failed alike: ValueError: no such luck"):
         worker(ledger, failing).run()
     assert {trial.reason for trial in ledger.trials()} == {"ValueError: no such luck"}
     assert {trial.status for trial in ledger.trials()} == {FAILED}
@@ -365,8 +366,8 @@ def test_a_trial_of_another_machine_is_lost_when_its_heart_stops(tmp_path: Path)
     first = started(tmp_path, 1, beat=0.01)
     trial = first.claim(propose)
     identity = first._identities[trial.number]
-    about = first.storage.get_trial_user_attrs(identity)[ledgers.MADE]
-    first.storage.set_trial_user_attr(identity, ledgers.MADE, about | {"worker": "far/away-pid:[1]/7/7/word"})
+    about = first.storage.get_trial_user_attrs(identity)[records.MADE]
+    first.storage.set_trial_user_attr(identity, records.MADE, about | {"worker": "far/away-pid:[1]/7/7/word"})
     second = started(tmp_path, 1, beat=0.01)
     worker(second).run()
     assert "nothing was heard of far" in second.trials()[0].reason
@@ -382,3 +383,72 @@ def test_running_trials_are_told_apart(tmp_path: Path) -> None:
     study = Study.of(ledger, question())
     assert study.counts[RUNNING] == 1
     assert not study.complete
+
+
+# ---------------------------------------------------------------- what a review found
+
+
+def test_a_storage_that_stays_away_in_a_trial_is_no_failure_of_its_design(tmp_path: Path) -> None:
+    ledger = started(tmp_path, 1)
+
+    def stays_away(trial, epoch, accuracy):
+        raise FailedError("the storage has been away for 901 s")
+
+    ledger.report = stays_away
+    with pytest.raises(FailedError, match="901 s"):
+        worker(ledger).run()
+    assert [trial.status for trial in ledger.trials()] == [RUNNING]
+    ledger.release(ledger.trials()[0])
+    again = started(tmp_path, 1)
+    worker(again).run()
+    check_each_slot_once(again, 1)
+
+
+def test_failures_with_others_between_do_not_end_a_worker(tmp_path: Path) -> None:
+    count = 0
+
+    class AllButSomeStop:
+        def stops(self, epoch, accuracy, trials, mine=None):
+            return True
+
+    def sometimes(design, seed, report):
+        nonlocal count
+        count += 1
+        if count % 2:
+            raise ValueError("no such luck")
+        report(1, 0.5)
+        return 0.5
+
+    ledger = started(tmp_path, 14)
+    worker(ledger, sometimes, halving=AllButSomeStop()).run()
+    assert [trial.status for trial in ledger.trials()].count(FAILED) == 7
+    assert [trial.status for trial in ledger.trials()].count(STOPPED) == 7
+
+
+def test_an_outage_is_no_death_of_others() -> None:
+    watchman = Watchman(beat=0.0)
+    assert not watchman.is_still(1, 0)
+    assert watchman.is_still(1, 0)
+    assert not watchman.is_still(1, 0, back=float("inf"))
+
+
+def test_every_slot_of_a_space_that_seldom_fits_gets_a_design() -> None:
+    """One design in some hundreds keeps to the limit: no slot may say that there is none."""
+    from netwright.studies.near import possible
+
+    limits = Limits.of(inference_memory="600KB")
+    ground = question(limits=limits).ground
+    possible(ground)
+    for slot in range(4):
+        made = ground.random(slot)
+        assert limits.cost(made.design, 32).memory.inference <= 600_000
+
+
+def test_a_space_without_further_designs_gives_known_ones() -> None:
+    ground = question(space=SMALL.replace(depth=(5, 5), w_0=(16, 16), w_a=(20, 20), w_m=(2.0, 2.0), stem_stride=(2,))).ground
+
+    class All:
+        def __contains__(self, design: str) -> bool:
+            return True
+
+    assert ground.random(99, All()).design.depth == 5

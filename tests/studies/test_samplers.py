@@ -157,7 +157,7 @@ def test_nothing_within_the_limits_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("netwright.studies.ground.PATIENCE", 20)
     nowhere = Ground(space(cells), Limits.of(macs="1K"), 8, 3, 0)
     for name in SAMPLERS:
-        with pytest.raises(NetwrightError, match=r"no design of .*cells within at most 1,000 macs in 20 draws: widen the limits"):
+        with pytest.raises(NetwrightError, match=r"no design of .*cells has at most 1,000 macs in 20 draws: widen the limits"):
             sampler(name, nowhere, ACCURACY).propose(0, [])
 
 

@@ -224,7 +224,7 @@ def test_the_command_goes_on_to_more_trials_and_joins(tmp_path: Path, capsys: Ca
         (["search"], "give DATA to train on"),
         (["search", "digits"], "-o"),
         (["search", *OWN, "--max-macs", "10", "-o", "x"], "the smallest found has"),
-        (["search", *OWN, "--max-inference-memory", "10K", "-o", "x"], "the nearest found has"),
+        (["search", *OWN, "--max-inference-memory", "10K", "-o", "x"], "the smallest has"),
         (["search", *OWN, "--sampler", "evolutoin", "-o", "x"], "did you mean evolution"),
         (["search", *OWN, "--space", "regnetz", "-o", "x"], "did you mean regnety, regnetx"),
         (["search", *OWN, "--goal", "reward", "-o", "x"], "needs a target"),
@@ -324,3 +324,50 @@ def test_halving_ends_poor_trials_early_and_keeps_them_out_of_statistics(
     people = read_study(str(tmp_path / "study")).population()
     assert len(people.errors) == len(complete)
     assert people.counts["stopped early"] == len(stopped)
+
+
+def test_pictures_and_an_own_evaluation_exclude_each_other(photos: Path, capsys: Capture, tmp_path: Path) -> None:
+    assert main(["search", str(photos), *OWN, "-o", str(tmp_path / "x")]) == 2
+    assert "not both" in capsys.readouterr().err
+
+
+def test_a_goal_on_latency_needs_a_calibrated_device(capsys: Capture, tmp_path: Path) -> None:
+    assert main(["search", *OWN, "--goal", "reward", "--measure", "latency", "--target", "5ms", "-o", str(tmp_path / "x")]) == 2
+    assert "run netwright calibrate" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_evaluation_that_changed_is_another_study(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def worth(design, seed, report):\n    return 0.5\n")
+    words = ["search", "--evaluate", f"{file}:worth", "--image", "32", "--max-macs", "5M"]
+    assert main([*words, "--trials", "2", "-o", str(tmp_path / "study")]) == 0
+    file.write_text("def worth(design, seed, report):\n    return 0.6\n")
+    assert main(["search", "--join", str(tmp_path / "study")]) == 2
+    assert "has changed since the study was made" in capsys.readouterr().err
+    assert main([*words, "--trials", "4", "-o", str(tmp_path / "study")]) == 2
+    assert (tmp_path / "study" / "result.json").exists()
+
+
+def test_a_refusal_leaves_the_result_and_shows_no_password(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(monkeypatch, tmp_path)
+    out = tmp_path / "study"
+    assert main(["search", *OWN, "--trials", "2", "-o", str(out)]) == 0
+    assert main(["search", *OWN, "--trials", "4", "--storage", "postgresql://me:secret@127.0.0.1:1/x", "-o", str(out)]) == 2
+    assert (out / "result.json").exists()
+    assert "secret" not in capsys.readouterr().err
+    assert main(["search", "--join", str(out), "--trials", "9"]) == 2
+    assert "--trials is for a new study" in capsys.readouterr().err
+
+
+def test_what_memory_is_counted_for_survives_the_storage() -> None:
+    from netwright.scaling.budget import Use
+
+    asked = question(
+        limits=Limits(
+            Limits.of(memory="100MB").counts, Limits.of(memory="100MB").more, Use(batch=2), Use(batch=64, optimizer="adam")
+        )
+    )
+    assert Question.from_json(asked.to_json()) == asked

@@ -19,7 +19,7 @@ _OPTIONS = (  # option, metavar, help
     ("--min-params", "P", "At least so many."),
     ("--max-acts", "A", "At most so many acts (outputs of convolutions and linear layers)."),
     ("--min-acts", "A", "At least so many."),
-    ("--max-memory", "BYTES", "At most so much memory in training with one image, such as 2GB."),
+    ("--max-memory", "BYTES", "At most so much memory in training (the recipe's batch and optimizer), such as 2GB."),
     ("--max-inference-memory", "BYTES", "At most so much memory in inference with one image."),
     ("--max-latency", "MS", "At most so long for one image, such as 5ms, as predicted for the profile."),
     ("--profile", "P", "The device that latency is meant for: its profile's name or file; by default this machine's."),

@@ -12,7 +12,7 @@ from netwright.errors import NetwrightError
 
 @click.command("report")
 @click.argument("studies", nargs=-1, required=True, metavar="STUDY...")
-@click.option("--study", "names", multiple=True, metavar="NAME", help="A study of a database; again for more.")
+@click.option("--study", "names", multiple=True, metavar="NAME", help="A study of the storages; again for more.")
 @click.option("--by", type=click.Choice(["macs", "params", "acts"]), help="Even out this complexity before errors are compared.")
 @click.option("-o", "--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="The page: an HTML file.")
 @option_json
@@ -36,8 +36,7 @@ def command(studies: tuple[str, ...], names: tuple[str, ...], by: str | None, ou
         if word.endswith(".json"):
             populations.append(read_population(word))
         else:
-            asked = names if "://" in word and names else (None,)
-            populations += [read_study(word, name).population() for name in asked]
+            populations += [read_study(word, name).population() for name in names or (None,)]
     check_names(populations)
     if out is not None:
         write_text(out, population_page(populations, by=by, title=" against ".join(one.name for one in populations)))

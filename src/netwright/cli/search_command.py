@@ -100,15 +100,13 @@ def command(
     """
     if samplers:
         return _list_samplers(as_json)
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
+    _begin(threads)
     from netwright.progress import Progress
     from netwright.studies import Halving, search
     from netwright.training.machine import Machine
 
     if join is not None:
+        _only_joining()
         return _show(_join(join, study, data, device), None, as_json)
     if data is None and evaluate is None:
         raise click.UsageError("give DATA to train on, or --evaluate FILE.PY:NAME")
@@ -128,6 +126,7 @@ def command(
         group=group,
         seed=seed,
         workers=workers,
+        threads=threads,
         cluster=_cluster(engine, address, threads, gpus),
         machine=Machine(device=device),
         out=out,
@@ -138,12 +137,31 @@ def command(
     return _show(made, out, as_json)
 
 
+def _begin(threads: int | None) -> None:
+    signal.signal(signal.SIGTERM, _stopped)
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _only_joining() -> None:
+    """Refuse options that say what a study is: that is settled where it was made."""
+    context = click.get_current_context()
+    allowed = ("data", "study", "join", "threads", "device", "as_json")
+    typed = click.core.ParameterSource.COMMANDLINE
+    other = [
+        one for one in context.command.params if one.name not in allowed and context.get_parameter_source(one.name or "") == typed
+    ]
+    if other:
+        raise click.UsageError(f"{other[0].opts[-1]} is for a new study: --join takes DATA, --study, --threads and --device")
+
+
 def _join(storage: str, study: str | None, data: str | None, device: str) -> Study:
     from netwright.progress import Progress
     from netwright.studies import join_study
     from netwright.training.machine import Machine
 
-    signal.signal(signal.SIGTERM, _stopped)
     return join_study(storage, study, data=data, machine=Machine(device=device), progress=Progress())
 
 

@@ -28,6 +28,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 PAGE = 2000  # trials that are read at a time: of a large study not all need be in memory twice
 ATTEMPTS = 6  # to open a database
+# a database whose machine vanished is noticed within a minute or two
+_LIVELY = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 _DISTRIBUTION = """
 SELECT distribution_json FROM trial_params JOIN trials USING (trial_id)
 WHERE study_id = %(study)s AND param_name = %(name)s LIMIT 1
@@ -105,7 +113,7 @@ class Database(RDBStorage):
         for attempt in itertools.count(1):
             try:
                 # one connection for a worker, and a second one while its heart beats; a broken one shows when it is used
-                super().__init__(url, engine_kwargs={"pool_size": 1, "max_overflow": 1})
+                super().__init__(url, engine_kwargs={"pool_size": 1, "max_overflow": 1, "connect_args": _LIVELY})
                 break
             except Exception as error:
                 if hasattr(self, "engine"):

@@ -25,6 +25,7 @@ from netwright.studies.finishing import Ending, Wanted, train_for
 from netwright.studies.ground import Ground
 from netwright.studies.limits import Limits
 from netwright.studies.near import Drawn, near
+from netwright.studies.on_pictures import VALIDATION
 from netwright.studies.pace import measured
 from netwright.studies.pretrained import Start, better, opened
 from netwright.studies.spending import SEARCH, TRIALS, Clock, Pace
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from netwright.costing.latency import Profile
 
 __all__ = ["Effort", "design"]
-
-VALIDATION = 0.2  # share of the training pictures that candidates are compared on
 
 
 def design(

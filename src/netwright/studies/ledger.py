@@ -8,35 +8,33 @@ speak to one another, and a kill between any two operations leaves either nothin
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import json
 import random
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from netwright.errors import NetwrightError, did_you_mean
-from netwright.spaces.domains import Domain, Options, Real, of_plain, plain
+from netwright.spaces.domains import plain
 from netwright.studies.database import PAGE, Database
 from netwright.studies.ground import plain as plain_design
 from netwright.studies.liveness import Heart, Watchman, is_gone, new_worker
+from netwright.studies.records import BEATS, ENDING, GONE, MADE, again, distribution_of, read_trial
 from netwright.studies.storage import JournalFile, Patient, open_storage, quiet, shown, versions
-from netwright.studies.trials import COMPLETE, ENDED, FAILED, LOST, RUNNING, STOPPED, Proposal, Trial
+from netwright.studies.trials import ENDED, LOST, RUNNING, Proposal, Trial
 
 SCHEMA = 1  # of what is written into a storage; raised when an old study would be read wrongly
 DEATHS = 5  # of workers on one slot after which its design has failed
 SETTINGS, WANTED = "netwright", "trials"  # a study's attributes
-MADE, ENDING, BEATS, GONE = "trial", "result", "beats", "lost"  # a trial's
 
 Propose = Callable[[int, Sequence[Trial]], Proposal]
 Say = Callable[[str], None]
@@ -169,7 +167,7 @@ class Ledger:
         }
         state, ended = (TrialState.FAIL, {ENDING: {"reason": failure}}) if failure else (TrialState.RUNNING, {})
         template = partial(create_trial, state=state, user_attrs={MADE: about, **ended})
-        asked = {name: _distribution(domain) for name, domain in made.asked.items()}
+        asked = {name: distribution_of(domain) for name, domain in made.asked.items()}
         create = partial(self.patient, self.storage.create_new_trial, self.study)
         try:
             return create(template(params=dict(made.chosen), distributions=asked))
@@ -190,7 +188,7 @@ class Ledger:
                 self._lose(number, "")
             elif is_gone(trial.worker):
                 self._lose(number, f"its process on {trial.host} ended")
-            elif self.watchman.is_still(number, trial.beats):
+            elif self.watchman.is_still(number, trial.beats, self.patient.back):
                 self._lose(number, f"nothing was heard of {trial.host} for {self.watchman.grace:.0f} s")
             else:
                 continue
@@ -203,7 +201,17 @@ class Ledger:
     def heart(self, trial: Trial) -> Heart:
         """What beats for a trial while it runs."""
         identity = self._identities[trial.number]
-        return Heart(lambda count: self.storage.set_trial_user_attr(identity, BEATS, count), self.beat)
+
+        def beat(count: int) -> None:
+            try:
+                self.storage.set_trial_user_attr(identity, BEATS, count)
+            except UpdateFinishedTrialError:
+                raise
+            except Exception:
+                self.patient.back = time.monotonic()  # hearts of others may not beat either
+                raise
+
+        return Heart(beat, self.beat)
 
     def report(self, trial: Trial, epoch: int, accuracy: float) -> None:
         """The validation accuracy after an epoch. Raises `TakenAway` for a trial that was given up meanwhile."""
@@ -310,9 +318,6 @@ def _study_of(storage: BaseStorage, name: str, place: str) -> int:
         raise NetwrightError(f"there is no study {name!r} in {place}{there}") from None
 
 
-# ---------------------------------------------------------------- between Optuna's trials and ours
-
-
 def _end_trial(
     storage: BaseStorage, identity: int, state: TrialState, attributes: Mapping[str, Any], values: Sequence[float] | None = None
 ) -> None:
@@ -326,67 +331,3 @@ def _end_trial(
 
 def _all_trials(storage: BaseStorage, study: int) -> list[FrozenTrial]:
     return storage.get_all_trials(study, deepcopy=False)
-
-
-def read_trial(frozen: FrozenTrial, known: Trial | None = None) -> Trial:
-    """What a trial of the storage is to us; `known` is how it was read before: how it began does not change."""
-    result = frozen.user_attrs.get(ENDING, {})
-    ended = {TrialState.COMPLETE: COMPLETE, TrialState.PRUNED: STOPPED, TrialState.RUNNING: RUNNING}
-    status = ended.get(frozen.state) or (FAILED if result.get("reason") else LOST)
-    return replace(
-        known or _begun(frozen),
-        status=status,
-        values=tuple(frozen.values) if status == COMPLETE else None,
-        accuracy=result.get("accuracy"),
-        costs=result.get("costs", {}),
-        curve=dict(sorted(frozen.intermediate_values.items())),
-        seconds=result.get("seconds", 0.0),
-        reason=result.get("reason") or frozen.user_attrs.get(GONE, ""),
-        finished=frozen.datetime_complete.timestamp() if frozen.datetime_complete and status != RUNNING else 0.0,
-        beats=frozen.user_attrs.get(BEATS, 0),
-    )
-
-
-def _begun(frozen: FrozenTrial) -> Trial:
-    made = frozen.user_attrs[MADE]
-    return Trial(
-        number=frozen.number,
-        slot=made["slot"],
-        status=RUNNING,
-        plain_design=made["design"],
-        chosen={sys.intern(name): value for name, value in made["chosen"].items()},
-        asked=_shared(json.dumps(made["asked"])),
-        totals=(made["totals"][0], made["totals"][1], made["totals"][2]),
-        seed=made["seed"],
-        worker=made["worker"],
-        versions=_shared_versions(json.dumps(made["versions"])),
-        draws=made["draws"],
-        about=made["about"],
-    )
-
-
-@functools.lru_cache(maxsize=256)
-def _shared(asked: str) -> dict[str, Domain]:
-    """Domains, made once for all trials that asked alike: in most spaces these are all, and there may be a hundred thousand."""
-    return {name: of_plain(domain) for name, domain in json.loads(asked).items()}
-
-
-@functools.lru_cache(maxsize=256)
-def _shared_versions(versions: str) -> dict[str, str]:
-    made: dict[str, str] = json.loads(versions)
-    return made
-
-
-def again(trial: Trial) -> Proposal:
-    """The proposal that a trial came from."""
-    return Proposal(trial.design, trial.chosen, trial.asked, trial.totals, trial.draws, trial.about)
-
-
-def _distribution(domain: Domain) -> BaseDistribution:
-    """A domain as Optuna's tools show it."""
-    if isinstance(domain, Options):
-        return CategoricalDistribution(domain.values)
-    if isinstance(domain, Real):
-        return FloatDistribution(domain.low, domain.high, log=domain.log)
-    last = domain.low + domain.step * (domain.size - 1)
-    return IntDistribution(domain.low, last, log=True) if domain.log else IntDistribution(domain.low, last, step=domain.step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import socket
 import threading
@@ -54,13 +55,16 @@ class Watchman:
         self.grace = GRACE * beat
         self._seen: dict[int, tuple[int, float]] = {}
 
-    def is_still(self, number: int, beats: int) -> bool:
-        """Whether a running trial's count of heartbeats has not changed for the time of grace."""
+    def is_still(self, number: int, beats: int, back: float = -math.inf) -> bool:
+        """Whether a running trial's count of heartbeats has not changed for the time of grace.
+
+        The storage was last away at `back`, by the clock of `time.monotonic`: no heart can have beaten before.
+        """
         before, since = self._seen.get(number, (-1, 0.0))
         if before != beats:
             self._seen[number] = (beats, time.monotonic())
             return False
-        return time.monotonic() - since > self.grace
+        return time.monotonic() - max(since, back) > self.grace
 
 
 class Heart:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from netwright.errors import DesignError, NetwrightError
 from netwright.graph import Design, trace
+from netwright.progress import Progress
 from netwright.scaling.budget import UNITS, shown
+from netwright.spaces.budgets import ANY, COUNTED, Limit
 from netwright.spaces.nearest import neighbours
 from netwright.spaces.pick import Pick
 from netwright.spaces.regnet import RegNetSpace
-from netwright.spaces.sampling import same_network, smallest
+from netwright.spaces.sampling import same_network, sample, smallest
 from netwright.studies.ground import Ground
 
 SHARES = (0.6, 0.2, 0.0)  # of the tightest limit: designs that take so much of it come before those that take less
@@ -25,6 +27,28 @@ class Drawn:
 
     designs: tuple[Design, ...]
     draws: int
+
+
+def possible(ground: Ground) -> None:
+    """Raise NetwrightError, with the cost of the smallest design found, where the limits admit none."""
+    spans = {name: _span(*getattr(ground.limits.counts, name)) for name in COUNTED}
+    sample(
+        ground.space,
+        1,
+        macs=spans["macs"],
+        params=spans["params"],
+        acts=spans["acts"],
+        image=ground.image,
+        channels=ground.channels,
+        seed=ground.seed,
+        progress=Progress(quiet=True),
+    )
+    if ground.limits.more and all(ground.proposal(ground.job.pick(number)) is None for number in range(DRAWS)):
+        _only(ground)
+
+
+def _span(low: float, high: float) -> Limit:
+    return (int(low) or None, None if high == ANY[1] else int(high))
 
 
 def near(ground: Ground, n: int) -> Drawn:

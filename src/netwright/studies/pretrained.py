@@ -46,6 +46,12 @@ def opened(asked: Asked, given: Given) -> Start:
     design = network(net) if isinstance(net, str) else net
     name = net if isinstance(net, str) else name_of(net) or type(net).__name__
     found = open_weights(design, weights)
+    source = asked.plan.source
+    if found.about.get("trained_on", {}).get("fingerprint") == source.fingerprint:
+        raise NetwrightError(
+            f"the weights of {name} were trained on {source.name}: they know the pictures that would choose between them and a "
+            "start from scratch; give weights from other pictures"
+        )
     plan = replace(asked.plan, weights=found)
     design = fitted(found.design, plan, Recipe())
     has = asked.limits.costs(design, plan.image)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netwright.costing.latency import Profile
 from netwright.costing.profiles import from_json as read_profile
 from netwright.costing.profiles import to_json as plain_profile
 from netwright.errors import NetwrightError
@@ -54,6 +55,7 @@ class Question:
         plain = {
             "space": plain_space(self.space),
             "limits": self.limits.to_json(),
+            "memory_counts": {"inference": _plain_use(self.limits.use), "training": _plain_use(self.limits.training)},
             "profile": plain_profile(profile) if profile is not None else None,
             "goal": _plain(self.goal),
             "sampler": self.sampler,
@@ -74,7 +76,7 @@ class Question:
         assert isinstance(goal, Goal)
         return cls(
             read_plain_space(plain["space"]),
-            _limits(plain["limits"], Use(channels=plain["channels"], profile=profile)),
+            _limits(plain, profile),
             goal,
             plain["sampler"],
             plain["evaluation"],
@@ -94,11 +96,19 @@ def _value(plain: Any) -> Value:
     return value_from_json(json.dumps(plain))
 
 
-def _limits(plain: Mapping[str, Any], use: Use) -> Limits:
+def _plain_use(use: Use | None) -> dict[str, Any] | None:
+    """What bytes and milliseconds are counted for; channels and profile stand elsewhere."""
+    return None if use is None else {"batch": use.batch, "precision": use.precision, "optimizer": use.optimizer}
+
+
+def _limits(question: Mapping[str, Any], profile: Profile | None) -> Limits:
+    plain, counts = question["limits"], question["memory_counts"]
+    use = Use(channels=question["channels"], profile=profile, **counts["inference"])
+    training = Use(channels=question["channels"], **counts["training"]) if counts["training"] else None
     given = {name: plain[name] for name in COUNTED if name in plain}
     spans = {name: (low, ANY[1] if high is None else high) for name, (low, high) in given.items()}
     more = tuple([Limit(name, most) for name, most in plain.items() if name not in COUNTED])
-    return Limits(Budget(**spans), more, use)
+    return Limits(Budget(**spans), more, use, training)
 
 
 def plain_space(space: Space) -> dict[str, Any]:
@@ -110,7 +120,7 @@ def plain_space(space: Space) -> dict[str, Any]:
         return {"space": _plain(space)}
     if not space.file:
         return {"function": space.name, "classes": space.classes, "image": space.image}
-    made = {"file": str(Path(space.file).resolve()), "word": space.word, "sha256": _digest(Path(space.file))}
+    made = {"file": str(Path(space.file).resolve()), "word": space.word, "sha256": digest(Path(space.file))}
     return made | {"classes": space.classes, "image": space.image}
 
 
@@ -128,10 +138,11 @@ def read_plain_space(plain: Mapping[str, Any]) -> Space:
         raise NetwrightError(f"{alone}: name a space as file.py:name to share it")
     file = Path(plain["file"])
     space = read_space(f"{file}:{plain['word']}")
-    if _digest(file) != plain["sha256"]:
+    if digest(file) != plain["sha256"]:
         raise NetwrightError(f"{file} has changed since the study was made: the space is another one; start another study")
     return space.replace(classes=plain["classes"], image=plain["image"]) if isinstance(space, OwnSpace) else space
 
 
-def _digest(file: Path) -> str:
+def digest(file: Path) -> str:
+    """The start of a file's SHA-256."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

@@ -16,6 +16,7 @@ from netwright.files import Output, kept_or_temporary, read_json, write_json, wr
 from netwright.graph import DEFAULT_IMAGE, to_json
 from netwright.progress import Progress, Step
 from netwright.report.study_page import study_page
+from netwright.scaling.budget import find_device
 from netwright.spaces import regnet_for
 from netwright.spaces.budgets import Limit as Span
 from netwright.spaces.named import space as as_space
@@ -25,9 +26,11 @@ from netwright.studies.goals import Goal
 from netwright.studies.halving import Halving
 from netwright.studies.ledger import Ledger, begin, different, join
 from netwright.studies.limits import Limits
+from netwright.studies.near import possible
 from netwright.studies.on_pictures import OnPictures, described, own_evaluator, planned, recipe_of
-from netwright.studies.question import Question
+from netwright.studies.question import Question, digest
 from netwright.studies.samplers import sampler as sampler_of
+from netwright.studies.storage import shown
 from netwright.studies.study import Study
 from netwright.studies.trials import COMPLETE
 from netwright.studies.working import Evaluator, Worker
@@ -61,6 +64,7 @@ def search(
     group: str | None = None,
     seed: int = 0,
     workers: int = 1,
+    threads: int | None = None,
     cluster: RayCluster | None = None,
     machine: Machine | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -85,10 +89,9 @@ def search(
     >>> study.best.design   # doctest: +SKIP
     """
     progress, machine = progress or Progress(), machine or Machine()
-    for name, value in (("trials", trials), ("workers", workers)):
-        if type(value) is not int or value < 1:
-            raise NetwrightError(f"{name} is {value!r}, expected a whole number of at least 1")
-    limits = limits or Limits.of(macs=macs, params=params, acts=acts)
+    _check(trials, workers, data, evaluate)
+    own = own_evaluator(evaluate) if isinstance(evaluate, str) else evaluate
+    limits = _for_goal(limits or Limits.of(macs=macs, params=params, acts=acts), goal)
     size = image or DEFAULT_IMAGE
     asked = Question(as_space(space or "regnetx"), limits, goal or Goal(), sampler, {}, size, seed=seed, halving=halving)
     source = open_for(data, out, progress, group) if data is not None else None
@@ -98,11 +101,10 @@ def search(
         question = _on_pictures(asked, planned(source, size, seed, group), recipe, space)
     else:
         question = _on_own(asked, evaluate, image)
-    question.ground.possible()
+    possible(question.ground)
     sampler_of(sampler, question.ground, question.goal)  # a wrong word shows before anything is written
-    own = own_evaluator(evaluate) if isinstance(evaluate, str) else evaluate
     name = study or (Path(out).resolve().name if out is not None else "search")
-    kept = {"storage": storage, "study": name}
+    kept = {"storage": shown(storage) if storage else None, "study": name}
     with kept_or_temporary(out) as folder, claimed(Output(folder), kept, question, trials) as output:
         word = storage or str(output.work)
         ledger = begin(word, name, question.to_json(), trials, question.goal.directions, progress.say)
@@ -111,7 +113,7 @@ def search(
             if cluster is not None:
                 RayTasks(cluster, word, name, workers, machine.device, progress.say).run(ledger, look)
             elif workers > 1:
-                _processes(word, name, workers, machine, output, progress).run(ledger, look)
+                _processes(word, name, workers, threads or _share(workers), machine, output, progress).run(ledger, look)
             else:
                 made = own or evaluator(question, source, machine, cache_of(cache), progress)
                 worker(ledger, question, made, progress, look).run()
@@ -121,11 +123,28 @@ def search(
     return found
 
 
+def _check(trials: Any, workers: Any, data: Any, evaluate: Any) -> None:
+    for name, value in (("trials", trials), ("workers", workers)):
+        if type(value) is not int or value < 1:
+            raise NetwrightError(f"{name} is {value!r}, expected a whole number of at least 1")
+    if data is not None and evaluate is not None:
+        raise NetwrightError("give pictures to train on, or an evaluation of your own, not both")
+
+
+def _for_goal(limits: Limits, goal: Goal | None) -> Limits:
+    """The limits with a device, where the goal is one of latency. Raises NetwrightError where none is calibrated."""
+    if goal is None or goal.measured != "latency" or limits.use.profile is not None:
+        return limits
+    return replace(limits, use=replace(limits.use, profile=find_device(None, limits.use.precision)))
+
+
 def _on_pictures(asked: Question, plan: Plan, recipe: Recipe, space: Any) -> Question:
     """The question for pictures: their size and classes, and how designs are trained on them."""
     source, image, classes = plan.source, plan.image, len(plan.source.classes)
     made = regnet_for(image, classes) if space is None else asked.space.at(image, classes)
-    limits = replace(asked.limits, use=replace(asked.limits.use, channels=source.channels))
+    use = replace(asked.limits.use, channels=source.channels)
+    training = replace(use, batch=recipe.batch, optimizer=recipe.optimizer.name)
+    limits = replace(asked.limits, use=use, training=asked.limits.training or training)
     evaluation = described(plan, recipe)
     return replace(asked, space=made, limits=limits, evaluation=evaluation, image=image, channels=source.channels)
 
@@ -134,20 +153,26 @@ def _on_own(asked: Question, evaluate: Own | None, image: int | None) -> Questio
     """The question for a user's own evaluation."""
     if evaluate is None:
         raise NetwrightError("give pictures to train on, or an evaluation of your own")
+    made: dict[str, str] = {}
     if isinstance(evaluate, str):
         file, _, name = evaluate.rpartition(":")
         word = f"{Path(file).resolve()}:{name}"  # workers may start elsewhere
+        made["sha256"] = digest(Path(file))
     else:
         word = getattr(evaluate, "__qualname__", type(evaluate).__name__)
     space = asked.space.at(image, None) if image is not None else asked.space
-    return replace(asked, space=space, evaluation={"function": word})
+    return replace(asked, space=space, evaluation={"function": word, **made})
 
 
 def evaluator(question: Question, source: Source | None, machine: Machine, cache: Cache, progress: Progress) -> Evaluator:
     """How a study's designs are evaluated, on this machine. Raises NetwrightError where its pictures are others here."""
     evaluation = question.evaluation
     if "function" in evaluation:
-        return own_evaluator(evaluation["function"])
+        own = own_evaluator(evaluation["function"])
+        file = Path(evaluation["function"].rpartition(":")[0])
+        if digest(file) != evaluation.get("sha256"):
+            raise NetwrightError(f"{file} has changed since the study was made: it tells another accuracy; start another study")
+        return own
     if source is None:
         source = open_source(evaluation["data"], evaluation["group"])
     recipe = recipe_of(evaluation)
@@ -193,8 +218,13 @@ def join_study(
     return Study.of(ledger, question)
 
 
-def _processes(word: str, name: str, count: int, machine: Machine, output: Output, progress: Progress) -> Processes:
-    threads = max(1, (os.cpu_count() or 1) // count)
+def _share(workers: int) -> int:
+    """Threads of each worker where all processors that this process may use are shared."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, here // workers)
+
+
+def _processes(word: str, name: str, count: int, threads: int, machine: Machine, output: Output, progress: Progress) -> Processes:
     return Processes(("--join", word, "--study", name, "--device", machine.device), count, threads, output.work, progress.say)
 
 
@@ -222,7 +252,8 @@ class Look:
 def claimed(output: Output, arguments: dict[str, Any], question: Question, trials: int) -> Iterator[Output]:
     """The study's folder, held by this process. A finished study is opened again where more trials are wanted."""
     before = read_json(output.result) if output.result.exists() else {}
-    if before.get("wanted", trials) < trials and not different(before["question"], question.to_json()):
+    begun = read_json(output.work / "command.json")["arguments"] if before else None
+    if before.get("wanted", trials) < trials and begun == arguments and not different(before["question"], question.to_json()):
         output.result.unlink()
     with output.claimed("search", arguments):
         yield output

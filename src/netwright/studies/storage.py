@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import logging
+import math
 import os
 import time
 from bisect import bisect_right
@@ -213,6 +214,7 @@ class Patient:
 
     def __init__(self, place: str, say: Callable[[str], None], patience: float = PATIENCE) -> None:
         self.place, self.say, self.patience = place, say, patience
+        self.back = -math.inf  # when the storage was last seen to come back, or to be away
 
     def __call__(self, operation: Callable[..., T], *arguments: Any) -> T:
         started, pause, told = time.monotonic(), 0.1, False
@@ -229,6 +231,7 @@ class Patient:
                 if not told:
                     self.say(f"the storage {self.place} is away ({first_line(error)}): waiting for it")
                     told = True
+                self.back = time.monotonic()
                 time.sleep(pause)
                 pause = min(2 * pause, 5.0)
             else:

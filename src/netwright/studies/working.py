@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from netwright.errors import FailedError, NetwrightError
+from netwright.errors import NetwrightError
 from netwright.graph import Design
 from netwright.studies.goals import Goal
 from netwright.studies.ground import Ground
@@ -38,6 +38,13 @@ class Stops(Protocol):
         """Whether the trial of number `mine`, which has reached an accuracy after an epoch, ends there."""
 
 
+class _NoStorage(Exception):  # noqa: N818 - what is behind it is the error
+    """The storage stayed away while a trial was reported on."""
+
+    def __init__(self, error: NetwrightError) -> None:
+        self.error = error
+
+
 class StoppedEarly(Exception):  # noqa: N818 - no error
     """A trial that is not worth going on with."""
 
@@ -65,8 +72,8 @@ class Worker:
     def run(self) -> int:
         """Work until every trial that is wanted has ended, or `until` says so; returns how many this worker ended.
 
-        Where others still run, it waits for them: their trials are taken over should they be lost. Raises FailedError where one
-        trial after the other fails for the same reason.
+        Where others still run, it waits for them: their trials are taken over should they be lost. Raises NetwrightError where
+        one trial after the other fails for the same reason.
         """
         count, wait = 0, WAIT[0]
         while not self.until():
@@ -90,19 +97,26 @@ class Worker:
         def report(epoch: int, accuracy: float) -> None:
             nonlocal last
             last = accuracy
-            self.ledger.report(trial, epoch, accuracy)
             halving = self.halving if epoch != self.epochs else None
-            if halving is not None and halving.stops(epoch, accuracy, self.ledger.trials(), trial.number):
+            try:
+                self.ledger.report(trial, epoch, accuracy)
+                others = self.ledger.trials() if halving is not None else []
+            except NetwrightError as error:
+                raise _NoStorage(error) from error
+            if halving is not None and halving.stops(epoch, accuracy, others, trial.number):
                 raise StoppedEarly
 
         try:
             with self.ledger.heart(trial):
                 self._evaluate(trial, report, started)
         except StoppedEarly:
+            self._reasons.clear()
             return self._stored(lambda: self.ledger.stop(trial, last, _since(started)))
         except TakenAway:
             self.say(f"trial {trial.number} was given up by others: its result is dropped")
             return False
+        except _NoStorage as error:  # no fault of the design: whoever comes next tries it again
+            raise error.error from None
         except (KeyboardInterrupt, SystemExit):
             self.ledger.release(trial)
             raise
@@ -113,7 +127,7 @@ class Worker:
             accuracy = float(self.evaluate(trial.design, trial.seed, report))
             if not 0 <= accuracy <= 1:
                 raise NetwrightError(f"the evaluation gave {accuracy!r}, expected an accuracy from 0 to 1")
-        except (StoppedEarly, TakenAway):
+        except (StoppedEarly, TakenAway, _NoStorage):
             raise
         except Exception as error:
             reason = f"{error}" if isinstance(error, NetwrightError) else f"{type(error).__name__}: {error}"
@@ -140,7 +154,7 @@ class Worker:
         self.say(f"trial {trial.number} failed: {reason}")
         self._reasons.append(reason)
         if len(self._reasons) >= ALIKE and len(set(self._reasons[-ALIKE:])) == 1:
-            raise FailedError(f"{ALIKE} trials in a row failed alike: {reason}")
+            raise NetwrightError(f"{ALIKE} trials in a row failed alike: {reason}")
 
     def _stored(self, end: Callable[[], None]) -> bool:
         try:
