@@ -169,7 +169,8 @@ def plan_training(seconds: float, trained: float, pictures: int, epochs: int | N
     shown = max(seconds, 0.0) / trained
     if shown >= FULL * pictures:
         return Training(int(shown / pictures), pictures)
-    made = max(1, math.ceil(shown / pictures - 1e-9))
+    most = int(shown / min(LEAST, pictures))  # epochs, each of which shows so many
+    made = max(1, min(math.ceil(shown / pictures - 1e-9), most))
     return Training(made, min(pictures, max(int(shown / made), LEAST)))
 
 
