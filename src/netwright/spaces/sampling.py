@@ -36,6 +36,18 @@ class SampleNote(UserWarning):
     """A sample that has fewer designs than were asked for."""
 
 
+def wilson(p: float, n: int) -> tuple[float, float]:
+    """95 % confidence interval of a share p that was found in n trials (Wilson 1927).
+
+    >>> wilson(0.0, 10)[0]
+    0.0
+    """
+    z = 1.959964
+    centre, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+    return max(0.0, min(low, p)), min(1.0, max(high, p))  # rounding must not leave a share of 0 or 1 outside
+
+
 @dataclass(frozen=True)
 class Sample:
     """Designs within a budget, in the order they were drawn, and how many draws they took.
@@ -70,10 +82,7 @@ class Sample:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % confidence interval of the rate (Wilson 1927, for a binomial share)."""
-        n, z, p = max(self.draws, 1), 1.959964, self.rate
-        centre, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
-        return max(0.0, min(low, p)), min(1.0, max(high, p))
+        return wilson(self.rate, max(self.draws, 1))
 
     def statistics(self) -> dict[str, Any]:
         """The counts of draws as plain values: they add up to `draws`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from netwright.data.pictures import Array
 from netwright.errors import NetwrightError
 from netwright.inference.onnx_files import OnnxNetwork
 from netwright.progress import Step
+from netwright.spaces.sampling import wilson
 from netwright.training.evaluating.crops import Crops
 from netwright.training.machine import lacks_memory
 from netwright.training.normalize import Normalize, to_batch
@@ -131,10 +131,7 @@ class Evaluation:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % confidence interval of the accuracy (Wilson 1927)."""
-        n, z, p = len(self.labels), 1.959964, self.accuracy
-        centre, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
-        return max(0.0, min(low, p)), min(1.0, max(high, p))  # rounding must not leave an accuracy of 0 or 1 outside
+        return wilson(self.accuracy, len(self.labels))
 
     @property
     def loss(self) -> float:
