@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import signal
 import subprocess
@@ -26,13 +27,14 @@ from netwright.graph import trace
 from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.scaling.budget import Use
-from netwright.spaces import Space, regnet_for, sample
+from netwright.spaces import Pick, Space, compact_for, regnet_for, sample
 from netwright.spaces.sampling import smallest
 from netwright.studies.asked import Effort
 from netwright.studies.ground import Ground
 from netwright.studies.limits import Limits
 from netwright.studies.near import near
 from netwright.training import run
+from netwright.zoo import CifarResNet
 from tests.conftest import make_photos
 
 TINY = Effort(trials=3, trial_epochs=1, epochs=2)
@@ -71,7 +73,7 @@ def test_everything_is_written_and_agrees(made: nw.Run, photos: Path) -> None:
     assert all(c["macs"] <= 1_000_000 for c in result["search"]["candidates"])
     best = max(result["search"]["candidates"], key=lambda c: (c["validation_accuracy"], -c["macs"]))
     assert best["number"] == result["search"]["winner"]
-    assert best["design"]["depth"] == made.design.fields()["depth"]
+    assert nw.from_json(json.dumps({"schema": 1} | best["design"])) == made.design
 
 
 def test_without_a_folder_nothing_is_left(photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -280,6 +282,29 @@ def test_no_draw_is_smaller_than_the_smallest(image: int, channels: int) -> None
     with pytest.raises(NetwrightError, match=f"the smallest has {graph.macs:,} macs"):
         near(within(space, graph.macs - 1, image, channels), 3)
     assert trace(least, image, channels).totals == graph.totals
+
+
+@pytest.mark.parametrize("image", [8, 28, 32, 64, 96, 224])
+def test_the_space_by_itself_suits_the_pictures(image: int) -> None:
+    """The last maps of residual networks have 2 to 14 px; every draw is a design of the asked classes; both families occur."""
+    space = compact_for(image, 7)
+    designs = [design for i in range(300) if (design := space(Pick(random.Random(i)))) is not None]
+    residual = [design for design in designs if isinstance(design, CifarResNet)]
+    assert 50 < len(residual) < 250
+    assert {trace(design, image).flat().rows[-1].shape[0] for design in designs} == {7}
+    sides = {math.ceil(image / (design.stem_stride * 2 ** (len(design.depths) - 1))) for design in residual}
+    assert min(sides) >= 2
+    assert max(sides) <= 14
+
+
+def test_no_compact_draw_is_smaller_than_the_smallest() -> None:
+    space = compact_for(28, 10)
+    _, graph = smallest(space, 28, 1)
+    drawn = sample(space, 500, macs=(0, 10**12), image=28, channels=1, seed=1)
+    assert min(trace(design, 28, 1).macs for design in drawn.designs) >= graph.macs
+    with pytest.raises(NetwrightError, match=f"the smallest has {graph.macs:,} macs"):
+        near(within(space, graph.macs - 1, 28, 1), 3)
+    assert near(within(space, graph.macs, 28, 1), 1).designs[0] == smallest(space, 28, 1)[0]
 
 
 def within(space: Space, macs: int, image: int, channels: int) -> Ground:

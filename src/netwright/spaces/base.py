@@ -6,7 +6,7 @@ import math
 import random
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ class Space(Value, abstract=True):
     def admits(self, params: int, macs: int, acts: int) -> bool:
         """Whether a design that costs so much for one image is a member: what the choices alone do not tell."""
         return True
+
+    def small_designs(self) -> Iterator[Design]:
+        """Members of which one is the cheapest, where the space knows; else none."""
+        return iter(())
 
     def at(self, image: int | None = None, classes: int | None = None) -> Space:
         """The same space for pictures of another size (px) and number of classes; None leaves it."""

@@ -25,7 +25,6 @@ from netwright.spaces.workers import in_order
 
 if TYPE_CHECKING:
     from netwright.spaces.base import Space
-    from netwright.spaces.regnet import RegNetSpace
 
 SOON = 2_000  # draws without any design after which it is asked whether the budget can be met at all
 PATIENCE = 50_000  # draws without a new design after which there may be no more
@@ -232,9 +231,8 @@ class _LateBar(contextlib.ExitStack):
             self.step(done, total, word)
 
 
-def smallest(space: RegNetSpace, image: int | None = None, channels: int = 3) -> tuple[Design, Graph]:
-    """The design of a RegNet space with the fewest macs, and its graph."""
-    shapes = {(tuple(design.stages()), design.stem): design for design in space.small_designs()}
-    graphs = [(trace(design, image, channels), design) for design in shapes.values()]
+def smallest(space: Space, image: int | None = None, channels: int = 3) -> tuple[Design, Graph]:
+    """The design with the fewest macs of a space that knows its `small_designs`, and its graph."""
+    graphs = [(trace(design, image, channels), design) for design in space.small_designs()]
     graph, design = min(graphs, key=lambda made: made[0].macs)
     return design, graph

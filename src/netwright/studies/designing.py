@@ -17,7 +17,7 @@ from netwright.preprocessing import whole
 from netwright.progress import Progress
 from netwright.report.design_page import design_page
 from netwright.scaling.budget import UNITS, Use
-from netwright.spaces import regnet_for
+from netwright.spaces import compact_for
 from netwright.spaces import space as as_space
 from netwright.studies.asked import Asked, Effort
 from netwright.studies.baselines import Winner, compared
@@ -67,7 +67,7 @@ def design(
     bytes in training ("2GB") with the recipe's batch of 64 and its optimizer, `inference_memory` bytes for one image, `latency`
     milliseconds for one image ("5ms") as predicted with the profile of a `device` (this machine's by default); all in fp32.
     `space` is where designs come from: a name (`regnetx`), `file.py:name`, a function `space(pick) -> design`; by default
-    RegNets for small budgets and pictures.
+    residual networks and RegNets for small budgets and pictures.
 
     Designs near the tightest limit are sampled, each is trained briefly on a part of the training pictures and compared on the
     rest of them; the winner is trained on all of them. The held-out part (`test`, else `val`, else a fifth set apart at the
@@ -158,7 +158,7 @@ class _Whole:
         """Where candidates come from."""
         plan = self.asked.plan
         classes = len(plan.source.classes)
-        own = regnet_for(plan.image, classes) if self.space is None else as_space(self.space).at(plan.image, classes)
+        own = compact_for(plan.image, classes) if self.space is None else as_space(self.space).at(plan.image, classes)
         return Ground(own, self.asked.limits, plan.image, plan.source.channels, plan.seed)
 
 
@@ -166,7 +166,7 @@ def _design(job: _Whole) -> None:
     asked = job.asked
     plan, progress, clock = asked.plan, asked.progress, asked.clock
     ground = job.ground()
-    drawn = near(ground, asked.effort.trials or (TRIALS[1] if asked.timed else 8))
+    drawn = near(ground, asked.effort.trials or (TRIALS[1] if asked.timed else 8), smaller=asked.timed)
     with asked.output.claimed("design", job.arguments) as goes_on:
         clock.read(asked.output.work / "seconds.json")
         if goes_on:

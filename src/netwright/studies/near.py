@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +14,7 @@ from netwright.scaling.budget import UNITS, shown
 from netwright.spaces.budgets import ANY, COUNTED, Limit
 from netwright.spaces.nearest import neighbours
 from netwright.spaces.pick import Pick
-from netwright.spaces.regnet import RegNetSpace
-from netwright.spaces.sampling import same_network, sample, smallest
+from netwright.spaces.sampling import same_network, sample
 from netwright.studies.ground import Ground
 
 SHARES = (0.6, 0.2, 0.0)  # of the tightest limit: designs that take so much of it come before those that take less
@@ -51,8 +51,10 @@ def _span(low: float, high: float) -> Limit:
     return (int(low) or None, None if high == ANY[1] else int(high))
 
 
-def near(ground: Ground, n: int) -> Drawn:
+def near(ground: Ground, n: int, smaller: bool = False) -> Drawn:
     """n designs that take 60 to 100 % of the tightest limit, where the space has so many; then smaller ones, in the order drawn.
+
+    With `smaller` every second one takes 20 to 60 %: where time is the tighter limit, a network that sees more pictures may win.
 
     The draws are those of `nw.spaces.sample`: near(5) is the start of near(50). Raises NetwrightError, with the cost of the
     smallest design found, where none is within the limits, and for a space that fails.
@@ -69,12 +71,19 @@ def near(ground: Ground, n: int) -> Drawn:
         if key not in found:
             found[key] = (load, made.design)
             full += load >= SHARES[0]
-    ordered = [design for level in _levels() for load, design in found.values() if level[0] <= load < level[1]]
+    levels = [[design for load, design in found.values() if low <= load < high] for low, high in _levels()]
+    ordered = list(itertools.chain(*(_alternating(*levels[:2]), *levels[2:]) if smaller else levels))
     return Drawn(tuple(ordered[:n]) or (_only(ground),), draws)
 
 
 def _levels() -> Iterator[tuple[float, float]]:
     return zip(SHARES, (math.inf, *SHARES), strict=False)
+
+
+def _alternating(first: list[Design], second: list[Design]) -> list[Design]:
+    """One of each in turn, then the rest of the longer."""
+    pairs = itertools.zip_longest(first, second)
+    return [design for pair in pairs for design in pair if design is not None]
 
 
 def _only(ground: Ground) -> Design:
@@ -100,9 +109,8 @@ def _told(name: str, value: float) -> str:
 
 
 def _small(ground: Ground) -> Iterator[tuple[float, Design]]:
-    """Small designs with their loads: the low corner of a RegNet space, and what changing one choice at a time leads to."""
-    if isinstance(ground.space, RegNetSpace):
-        design, _ = smallest(ground.space, ground.image, ground.channels)
+    """Small designs with their loads: those that the space knows, and what changing one choice at a time leads to."""
+    for design in ground.space.small_designs():
         yield ground.limits.load(design, ground.image), design
     drawn = [(one, pick) for pick in map(ground.job.pick, range(200)) if (one := _judged(ground, pick)) is not None]
     if not drawn:
