@@ -51,14 +51,16 @@ def shown_part(picture: Image.Image, shown: View) -> Box:
     width, height = picture.size
     if isinstance(shown, Squeezed):
         return 0, 0, width, height
-    side = min(picture.size)
-    return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
+    made = [int(shown.image * edge / min(picture.size)) for edge in picture.size]  # rounded as `fit` does
+    left, top = (round((edge - shown.image) / 2) for edge in made)
+    across, down = width / made[0], height / made[1]
+    return left * across, top * down, (left + shown.image) * across, (top + shown.image) * down
 
 
 def apart(picture: Image.Image, kept: Decoded, part: Box, boxes: Tensor, image: int) -> list[float]:
     """Mean absolute differences of crops, (n, 4) boxes of what is kept, from Pillow's of the original."""
     side = kept.pixels.shape[0]
-    squeezed = torch.from_numpy(kept.pixels)[None].expand(len(boxes), -1, -1, -1)
+    squeezed = torch.tensor(kept.pixels)[None].expand(len(boxes), -1, -1, -1)
     made = cut(squeezed, boxes, torch.zeros(len(boxes), dtype=torch.bool), image).numpy().astype(int)
     across, down = (part[2] - part[0]) / side, (part[3] - part[1]) / side
     found = []
@@ -72,7 +74,7 @@ def apart(picture: Image.Image, kept: Decoded, part: Box, boxes: Tensor, image: 
 
 def moved(boxes: Tensor, part: Box, picture: Image.Image, sides: tuple[int, int]) -> Tensor:
     """Boxes of the central square, kept at one side, as boxes of the picture squeezed to another."""
-    scale = (part[2] - part[0]) / sides[0]
+    scale = torch.tensor([part[3] - part[1], part[2] - part[0]]) / sides[0]
     starts = torch.tensor([part[1], part[0]]) + boxes[:, :2] * scale
     ends = starts + boxes[:, 2:] * scale
     size = torch.tensor(picture.size[::-1])

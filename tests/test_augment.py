@@ -15,6 +15,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 
 from netwright.errors import NetwrightError
+from netwright.preprocessing import Squeezed, whole
 from netwright.training.engine.augment import Drawn, Look, Mixing, draw, prepared, stored
 from netwright.training.engine.augment.operations import BLENDS, MOVES, NAMES, TABLES, operate
 from netwright.training.engine.augment.policies import RAND, TRIVIAL
@@ -76,10 +77,11 @@ def normalized(pixels: Tensor, seen: Look) -> Tensor:
 
 
 def test_training_pictures_are_kept_larger_where_crops_lose_detail() -> None:
-    assert stored(Augmentation(), 32).image == 32
-    assert stored(Augmentation(), 224).image == 280
-    assert stored(Augmentation(crop="shift"), 224).image == 256  # the notes' resize 256, crop 224
-    assert [stored(Augmentation(crop=crop), 96).image for crop in ("none", "pad", "resized")] == [96, 96, 120]
+    assert stored(Augmentation(), 32) == whole(32)
+    assert stored(Augmentation(), 224) == Squeezed(280)
+    assert stored(Augmentation(crop="shift"), 224) == Squeezed(256)  # the notes' resize 256, crop 224
+    assert [stored(Augmentation(crop=crop), 96) for crop in ("none", "pad", "resized")] == [whole(96), whole(96), Squeezed(120)]
+    assert [stored(Augmentation(), 224, own).image for own in (100, 224, 240, 500)] == [224, 224, 240, 280]
 
 
 @given(

@@ -168,8 +168,8 @@ def test_a_crop_is_that_of_the_original(tmp_path: Path, size: tuple[int, int], c
         box = (left * across, top * down, (left + width) * across, (top + height) * down)
         wanted = np.asarray(original.resize((image, image), Image.Resampling.BILINEAR, box=box)).astype(int)
         apart = np.abs(made[i].numpy() - wanted)
-        assert apart.mean() < 2
-        assert apart.max() < 25
+        assert apart.mean() < 1.5  # at the next pixel it is 2 to 4
+        assert apart.max() <= 8
 
 
 def batches(pictures: Pictures, recipe: Recipe, image: int, processes: Processes = ALONE) -> Batches:

@@ -24,7 +24,7 @@ from netwright.data.reading import read_many, refuse_bad
 from netwright.data.sources import Source
 from netwright.data.stored import OnDemand, Stored
 from netwright.errors import NetwrightError
-from netwright.preprocessing import Preprocessing, View
+from netwright.preprocessing import Squeezed, View
 
 FORMAT = 1  # of packs; raised when an old one would be read wrongly
 FITS = 0.5  # of the memory, at most, is taken for decoded pictures that are not kept on disk
@@ -103,8 +103,8 @@ class _Making:
         return self._pictures(OnDemand(shape, one, self.threads) if pixels is None else pixels, aspects), bad
 
     def _pictures(self, pixels: Array | Stored | OnDemand, aspects: NDArray[np.float32]) -> Pictures:
-        squeezed = not isinstance(self.shown, Preprocessing)
-        return Pictures(pixels, self.listing.labels, self.listing.names, aspects=aspects if squeezed else None)
+        known = aspects if isinstance(self.shown, Squeezed) else None
+        return Pictures(pixels, self.listing.labels, self.listing.names, aspects=known)
 
     def cached(self, cache: Path) -> tuple[Pictures, dict[int, BadPictureError]]:
         """From a pack, whose places are those of all pictures of the splits that the listed ones are of.
@@ -121,7 +121,7 @@ class _Making:
         about = {"source": self.source.name, "splits": splits, "shown": self._size()}
         key = _hash(made_by, self._size(), self.source.channels, found.tobytes())
         shape = (len(names), self.shown.image, self.shown.image, self.source.channels)
-        pack = Pack(cache / key, shape, squeezed=not isinstance(self.shown, Preprocessing))
+        pack = Pack(cache / key, shape, squeezed=isinstance(self.shown, Squeezed))
         place_of = {name: place for place, name in enumerate(names)}
         places = np.array([place_of[name] for name in self.listing.names])
         one = _unchanged(self.source, self.listing, self.shown, stamps[places])
@@ -135,7 +135,7 @@ class _Making:
         return [split for split, listing in sorted(self.source.splits.items()) if not listed.isdisjoint(listing.names)]
 
     def _size(self) -> list[Any]:
-        if not isinstance(self.shown, Preprocessing):
+        if isinstance(self.shown, Squeezed):
             return ["squeezed", self.shown.image, self.shown.filter]
         return [self.shown.resize, self.shown.image, self.shown.filter, self.shown.rounding]
 

@@ -66,9 +66,9 @@ class Drawn:
 
 
 def stored(augment: Augmentation, image: int, own: int | None = None) -> View:
-    """How training pictures are kept for images of `image` px: larger where crops would lose detail, and all of them there.
+    """How training pictures are kept for images of `image` px: all of them and larger where crops are cut, else the square.
 
-    `own` is the shorter side of the pictures where all have one: they are not enlarged beyond it.
+    `own` is the shorter side of the pictures where all have one: they are not enlarged beyond it for resized crops.
     """
     kind = augment.cropped(image)
     if kind == "resized":
