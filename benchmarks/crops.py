@@ -24,6 +24,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from netwright.costing.profiles import describe_processor
 from netwright.data.colours import to_8_bits
 from netwright.data.pictures import Decoded, as_shown
 from netwright.preprocessing import Squeezed, View, whole
@@ -118,8 +119,9 @@ def main() -> None:
         "shift": ("shift", 1.0),
     }
     words = f"`python benchmarks/crops.py {options.tar.name} --image {options.image} --pictures {options.pictures}`"
+    versions = ", ".join(f"{name} {version(name)}" for name in ("pillow", "torch"))
     lines = [
-        f"{words}. {CROPS} crops of each picture. pillow {version('pillow')}, torch {version('torch')}.",
+        f"{words}. {CROPS} crops of each picture. {versions}; {describe_processor()}.",
         "",
         "| crop | kept | mean absolute difference (of 255) |",
         "|---|---|---:|",

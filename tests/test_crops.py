@@ -297,6 +297,19 @@ def test_damaged_aspects_are_made_again(mixed: Path, tmp_path: Path, fault: str)
         assert file.read_bytes() == content
 
 
+def test_a_damaged_picture_is_mended_beside_its_aspect(mixed: Path, tmp_path: Path) -> None:
+    wanted = np.asarray(kept(open_source(mixed), tmp_path / "cache").pixels)
+    folder = next((tmp_path / "cache").glob("*/aspects")).parent
+    pixels, aspects = bytearray((folder / "pixels").read_bytes()), (folder / "aspects").read_bytes()
+    pixels[3 * 1200 + 5] ^= 8
+    (folder / "pixels").write_bytes(pixels)
+    again = kept(open_source(mixed), tmp_path / "cache")
+    with pytest.warns(UserWarning, match="1 damaged pictures are decoded again"):
+        np.testing.assert_array_equal(np.asarray(again.pixels), wanted)
+    assert (folder / "pixels").read_bytes() == wanted.tobytes()
+    assert (folder / "aspects").read_bytes() == aspects
+
+
 BUILD = """
 import hashlib, sys
 from pathlib import Path
