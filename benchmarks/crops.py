@@ -2,10 +2,10 @@
 
     python benchmarks/crops.py TAR [--image 224] [--pictures 200] [--out FILE]
 
-TAR is a tar of photographs. Kept are the central square at 1.25 times the image ("square"), or all of the picture squeezed to a
-square of 1 to 1.5 times the image. Resized crops of .35 to 1 and of .08 to 1 of the area, and shifts, each kept picture's own:
-of its central square, or of all of it; and for squeezed pictures the crops of the square as well ("the same crops"), which is
-the comparison that favours the square. The figure is the mean absolute difference of uint8 pixels.
+TAR is a tar of photographs. Kept are the central square ("square"), or all of the picture squeezed to a square ("all of it"), at
+several sizes. Crops are drawn as a training draws them, in what is kept: resized ones of .35 to 1 and of .08 to 1 of the area,
+and shifts. From squeezed pictures the crops of the central square are cut as well ("the same crops"), a comparison that favours
+the square. The figure is the mean absolute difference of uint8 pixels.
 """
 
 from __future__ import annotations
