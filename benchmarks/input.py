@@ -28,8 +28,7 @@ from peers import timm, transforms
 from netwright.costing.profiles import describe_processor
 from netwright.data import open_source
 from netwright.data.store import store
-from netwright.preprocessing import whole
-from netwright.training.engine.augment import stored_side
+from netwright.training.engine.augment import stored
 from netwright.training.engine.batches import Batches, Task, Where
 from netwright.training.normalize import Normalize
 from netwright.training.recipes.recipe import Augmentation, Recipe
@@ -46,7 +45,7 @@ def ours(data: Path, image: int, policy: Policy, batch: int, cache: Path) -> tup
     source = open_source(data)
     listing = source.splits.get("train") or source.splits["all"]
     started = time.perf_counter()
-    pictures = store(source, listing, whole(stored_side(recipe.augment, image)), cache=cache)
+    pictures = store(source, listing, stored(recipe.augment, image), cache=cache)
     took = time.perf_counter() - started
     task = Task(pictures, Normalize(MEAN, STD), image, True, len(source.classes))
     batches = Batches(task, recipe, 0, Where(torch.device("cpu"), torch.channels_last))
