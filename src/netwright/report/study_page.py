@@ -16,12 +16,13 @@ Plain = dict[str, Any]
 SHOWN = 20  # trials in the tables
 
 
-def study_page(study: Plain, population: Population, asked: Sequence[tuple[str, str]]) -> str:
+def study_page(study: Plain, population: Population, asked: Sequence[tuple[str, str]], ranked: str = "") -> str:
     """One HTML file, without scripts, of a study as plain values (see `Study.to_json`) and as a population.
 
-    `asked` are words and what they are, for the table of what the study was asked.
+    `asked` are words and what they are, for the table of what the study was asked; `ranked` is a section that takes the place
+    of the table of the best designs.
     """
-    sections = [_found(study), _best(study)]
+    sections = [_found(study), ranked or _best(study)]
     sections += population_sections([population]) if population.complete else []
     sections += [_asked(asked), _failures(study)]
     return page(f"netwright search: {study['study']}", [section for section in sections if section])

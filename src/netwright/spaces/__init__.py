@@ -14,6 +14,7 @@ from netwright.spaces.named import SPACES, space
 from netwright.spaces.pick import Pick
 from netwright.spaces.regnet import RegNetSpace, regnet_for
 from netwright.spaces.sampling import Sample, SampleNote, sample, smallest
+from netwright.spaces.scalings import ScalingSpace, scalings
 
 anynetx_a = SPACES["anynetx_a"]
 anynetx_b = SPACES["anynetx_b"]
@@ -38,6 +39,7 @@ __all__ = [
     "RegNetSpace",
     "Sample",
     "SampleNote",
+    "ScalingSpace",
     "Space",
     "SpaceReport",
     "VGGResNetSpace",
@@ -54,6 +56,7 @@ __all__ = [
     "regnetx_whole",
     "regnety",
     "sample",
+    "scalings",
     "smallest",
     "space",
     "vgg_resnet",

@@ -81,7 +81,7 @@ def _only(ground: Ground) -> Design:
     """The smallest design that can be found, where it is within the limits though no draw was; else NetwrightError."""
     found = min(_small(ground), key=lambda one: one[0], default=None)
     if found is None:
-        told = f"none of {DRAWS:,} draws of {ground.space.name} is a design that takes an image of {ground.image} px"
+        told = f"none of {DRAWS:,} draws of {ground.space.name} is a design that takes its image ({ground.at})"
         raise NetwrightError(f"{told}: raise --image or give another space")
     load, design = found
     if load <= 1 and ground.limits.counts.misses(trace(design, ground.image, ground.channels).totals) == "":
@@ -89,7 +89,7 @@ def _only(ground: Ground) -> Design:
     has = ground.limits.costs(design, ground.image)
     costs = " and ".join(_told(name, has[name]) for name in has)
     raise NetwrightError(
-        f"no design of {ground.space.name} has {ground.limits} at {ground.image} px: "
+        f"no design of {ground.space.name} has {ground.limits} {ground.at}: "
         f"the smallest has {costs}; raise the limit or lower --image"
     )
 

@@ -11,11 +11,12 @@ SAMPLERS = {
     "random": "random designs within the limits: the default, and hard to beat by much in short studies",
     "evolution": "regularized evolution: the best of the young has a child that differs in one choice",
     "local": "local search: the neighbours of the best design, until none is better; then from a random one",
+    "grid": "every design of a finite space once, in order: as many trials as it has designs",
     "tpe": "tree-structured Parzen estimator: what sets the good trials apart, by Optuna",
     "nsga2": "NSGA-II: generations of parents and children, by Optuna; made for a front of accuracy and a cost",
     "controller": "an LSTM that writes designs choice by choice and learns by REINFORCE, as Zoph & Le's",
 }
-FRONTS = ("random", "nsga2")  # these can be after two values
+FRONTS = ("random", "grid", "nsga2")  # these can be after two values
 
 
 def sampler(name: str, ground: Ground, goal: Goal) -> Sampler:
@@ -40,6 +41,10 @@ def sampler(name: str, ground: Ground, goal: Goal) -> Sampler:
         from netwright.studies.samplers.controller import Controller
 
         return Controller(ground)
+    if name == "grid":
+        from netwright.studies.samplers.grid import Grid
+
+        return Grid(ground)
     if name == "evolution":
         from netwright.studies.samplers.evolution import Evolution
 
