@@ -24,16 +24,14 @@ from netwright.studies.question import Question
 from netwright.studies.trials import COMPLETE
 from netwright.training.recipes.recipe import Recipe
 from tests.conftest import make_photos
-from tests.studies.helpers import at_once, question, worth
+from tests.studies import evaluators
+from tests.studies.evaluators import at_once, evaluations, worth
+from tests.studies.helpers import question
 
 QUIET = Progress(quiet=True)
 HELPERS = Path(__file__).with_name("helpers.py")
-OWN = ["--evaluate", f"{HELPERS}:noted", "--space", f"{HELPERS}:small", "--image", "32", "--max-macs", "5M"]
+OWN = ["--evaluate", f"{evaluators.__file__}:noted", "--space", f"{HELPERS}:small", "--image", "32", "--max-macs", "5M"]
 Capture = pytest.CaptureFixture[str]
-
-
-def evaluations(notes: Path) -> list[list]:
-    return [json.loads(line) for line in notes.read_text().splitlines()]
 
 
 def check_study(study: nw.Study, wanted: int) -> None:
@@ -158,7 +156,7 @@ def processes_of(study: Path) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
 def test_killed_workers_are_started_again_and_no_trial_is_lost_or_doubled(tmp_path: Path) -> None:
     notes, out, chance = tmp_path / "notes", tmp_path / "study", random.Random(1)
-    environment = os.environ | {"NOTES": str(notes), "MOMENT": "0.2"}
+    environment = os.environ | {"NOTED": str(notes), "NOTED_SECONDS": "0.6"}
     words = [sys.executable, "-m", "netwright", "search", *OWN, "--trials", "24", "--workers", "2", "-o", str(out)]
     search = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
     kills = 0
@@ -177,7 +175,7 @@ def test_killed_workers_are_started_again_and_no_trial_is_lost_or_doubled(tmp_pa
 @pytest.mark.slow
 def test_a_killed_search_goes_on_with_the_same_command(tmp_path: Path) -> None:
     notes, out = tmp_path / "notes", tmp_path / "study"
-    environment = os.environ | {"NOTES": str(notes), "MOMENT": "0.1"}
+    environment = os.environ | {"NOTED": str(notes), "NOTED_SECONDS": "0.3"}
     words = [sys.executable, "-m", "netwright", "search", *OWN, "--trials", "10", "-o", str(out)]
     search = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
     while not notes.exists() or len(evaluations(notes)) < 3:
@@ -196,8 +194,8 @@ def test_a_killed_search_goes_on_with_the_same_command(tmp_path: Path) -> None:
 
 
 def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
-    monkeypatch.setenv("MOMENT", "0")
+    monkeypatch.setenv("NOTED", str(tmp_path / "notes"))
+    monkeypatch.setenv("NOTED_SECONDS", "0")
 
 
 def test_the_command_goes_on_to_more_trials_and_joins(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +251,7 @@ def test_a_space_that_raises_is_told_with_its_file_and_choices(tmp_path: Path, c
     file.write_text(
         "def space(pick):\n    pick.integer('depth', 1, 3)\n    raise ValueError('oh no')\ndef other(pick):\n    return 3\n"
     )
-    words = ["search", "--evaluate", f"{HELPERS}:at_once", "--image", "32", "-o", str(tmp_path / "x")]
+    words = ["search", "--evaluate", f"{evaluators.__file__}:at_once", "--image", "32", "-o", str(tmp_path / "x")]
     assert main([*words, "--space", f"{file}:space"]) == 2
     assert "(line 3) fails: ValueError: oh no (choices: depth=" in capsys.readouterr().err
     assert main([*words, "--space", f"{file}:other"]) == 2

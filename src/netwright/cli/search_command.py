@@ -70,6 +70,7 @@ class _Side(click.ParamType):
 @click.option("--storage", metavar="URL", help="postgresql://user@host/name, where several machines take part.")
 @click.option("--study", metavar="NAME", help="Its name in the storage; by default the folder's.")
 @click.option("--join", metavar="STORAGE", help="Work on a study that is there: a database, or the study's folder.")
+@click.option("--leashed", is_flag=True, hidden=True, help="End when standard input closes: with the process that started it.")
 @click.option("-o", "--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Output folder.")
 @option_json
 def command(
@@ -103,6 +104,7 @@ def command(
     storage: str | None,
     study: str | None,
     join: str | None,
+    leashed: bool,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -120,7 +122,7 @@ def command(
     """
     if samplers:
         return _list_samplers(as_json)
-    _begin(threads)
+    _begin(threads, leashed)
     from netwright.progress import Progress
     from netwright.studies import Halving, grid_search, search
     from netwright.training.machine import Machine
@@ -157,8 +159,12 @@ def command(
     return _show(search(data, space=space, goal=goal, sampler=sampler, trials=trials, **common), out, as_json)
 
 
-def _begin(threads: int | None) -> None:
+def _begin(threads: int | None, leashed: bool) -> None:
     signal.signal(signal.SIGTERM, _stopped)
+    if leashed:
+        from netwright.studies.engines import local
+
+        local.leashed()
     if threads is not None:
         import torch
 
@@ -167,7 +173,7 @@ def _begin(threads: int | None) -> None:
 
 def _only_joining() -> None:
     """Refuse options that say what a study is: that is settled where it was made."""
-    allowed = ("data", "study", "join", "threads", "device", "as_json")
+    allowed = ("data", "study", "join", "threads", "device", "leashed", "as_json")
     every = [one.name or "" for one in click.get_current_context().command.params]
     told = "is for a new study: --join takes DATA, --study, --threads and --device"
     _refuse([name for name in every if name not in allowed], told)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from netwright.errors import NetwrightError
 from netwright.spaces.base import Space
-from netwright.spaces.domains import Choice, Domain, Options, Real, Whole
+from netwright.spaces.domains import Domain, Options, Real, Whole
 from netwright.spaces.pick import Pick
 
 T = TypeVar("T")
@@ -38,12 +38,11 @@ class _Walk(Pick):
             made.append(self._take(_whole(domain, low, high)) if given is None else given)
         return made
 
-    def _take(self, values: list[Any]) -> Choice:
+    def _take(self, values: list[Any]) -> Any:
         asked = len(self.places)
         place = self._path[asked] if asked < len(self._path) else 0
         self.places.append((place, len(values)))
-        value: Choice = values[place]
-        return value
+        return values[place]
 
     def next(self) -> list[int] | None:
         """The path after this one, None after the last."""

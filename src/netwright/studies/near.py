@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from netwright.errors import DesignError, NetwrightError
@@ -51,15 +51,16 @@ def _span(low: float, high: float) -> Limit:
     return (int(low) or None, None if high == ANY[1] else int(high))
 
 
-def near(ground: Ground, n: int) -> Drawn:
+def near(ground: Ground, n: int, most: int = DRAWS, until: Callable[[], bool] = lambda: False) -> Drawn:
     """n designs that take 60 to 100 % of the tightest limit, where the space has so many; then smaller ones, in the order drawn.
 
-    The draws are those of `nw.spaces.sample`: near(5) is the start of near(50). Raises NetwrightError, with the cost of the
+    The draws are those of `nw.spaces.sample`: near(5) is the start of near(50). After `most` draws, or when `until` says so, what
+    was found must do: with as many draws as it took, it is found again. Raises NetwrightError, with the cost of the
     smallest design found, where none is within the limits, and for a space that fails.
     """
     found: dict[object, tuple[float, Design]] = {}
     draws = full = 0
-    while draws < DRAWS and full < n:
+    while draws < most and full < n and not until():
         made = ground.proposal(ground.job.pick(draws))
         draws += 1
         if made is None:

@@ -33,7 +33,8 @@ class Question:
     """A study's settings: two studies with equal ones may share their trials.
 
     `evaluation` says how designs are evaluated, in plain values: the pictures and the recipe, or a user's function. `image` is in
-    px (None: each design is for its own resolution, a part of what is searched for), `halving` ends trials early (None: none), `beat` is the time between a worker's signs of life in seconds.
+    px; None: each design is for its own resolution, which is then one of the things that are searched for. `halving` ends
+    trials early (None: none), `beat` is the time between a worker's signs of life in seconds.
     """
 
     space: Space
@@ -174,6 +175,12 @@ def _define(kind: str, plain: Mapping[str, Any]) -> None:
         raise NetwrightError(f"{file} has changed since the study was made: the network is another one; start another study")
     if kind not in Value.registry:
         run_file(file)
+
+
+def file_of(space: Space) -> str:
+    """The start of the SHA-256 of the file that a space is written in, '' for netwright's own and those of a program."""
+    inner = space.space if isinstance(space, RefinedSpace) else space
+    return digest(Path(inner.file)) if isinstance(inner, OwnSpace) and inner.file else ""
 
 
 def digest(file: Path) -> str:

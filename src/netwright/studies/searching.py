@@ -18,8 +18,8 @@ from netwright.progress import Progress, Step
 from netwright.report.study_page import study_page
 from netwright.scaling.budget import find_device
 from netwright.spaces import regnet_for
-from netwright.spaces.budgets import Limit as Span
 from netwright.spaces.base import Space
+from netwright.spaces.budgets import Limit as Span
 from netwright.spaces.named import space as as_space
 from netwright.studies.engines.local import Processes
 from netwright.studies.engines.ray_engine import RayCluster, RayTasks

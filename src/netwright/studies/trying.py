@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from netwright.errors import DivergedError, NetwrightError
-from netwright.files import read_json, write_json
+from netwright.files import Output, read_json, write_json
 from netwright.graph import Design, to_json, trace
 from netwright.studies.asked import Asked
+from netwright.studies.near import Drawn
 from netwright.studies.pace import measured
 from netwright.studies.spending import Pace, Search, plan_search, some_of
 from netwright.training.engine.batches import Task
@@ -88,8 +89,15 @@ class Searched:
         return max(self.tried, key=lambda candidate: (candidate.accuracy, -candidate.macs))
 
 
-def search(asked: Asked, designs: tuple[Design, ...], pace: Pace | None, until: float) -> Searched:
-    """Try designs, in their order, until the clock has spent `until` seconds (infinite: all of them).
+def drawn_before(output: Output) -> int | None:
+    """How many draws a run that goes on took for its designs; None for one that has not tried any against the clock."""
+    kept = output.work / PLANNED
+    draws: int | None = read_json(kept).get("draws") if kept.exists() else None
+    return draws
+
+
+def search(asked: Asked, drawn: Drawn, pace: Pace | None, until: float) -> Searched:
+    """Try designs, in the order drawn, until the clock has spent `until` seconds (infinite: all of them).
 
     With the `pace` of a candidate of middle size it is planned how many are tried, and for how long.
     """
@@ -101,7 +109,7 @@ def search(asked: Asked, designs: tuple[Design, ...], pace: Pace | None, until: 
     listing = some_of(plan.data.train, planned.pictures, plan.seed)
     task = asked.task(job, listing, some_of(plan.data.validation, planned.compared, plan.seed))
     if pace is not None:  # now there is something to lose
-        write_json(asked.output.work / PLANNED, {"planned": planned._asdict(), "end": end})
+        write_json(asked.output.work / PLANNED, {"planned": planned._asdict(), "end": end, "draws": drawn.draws})
         asked.clock.begin()
     left: list[int] = []
     tried: list[Candidate] = []
@@ -115,7 +123,7 @@ def search(asked: Asked, designs: tuple[Design, ...], pace: Pace | None, until: 
         left.append(number)
         return f"it would take {short_seconds(takes)}, past the search's end"
 
-    try_designs(designs[: planned.trials], task, job, asked.output.work, begins, tried)
+    try_designs(drawn.designs[: planned.trials], task, job, asked.output.work, begins, tried)
     return Searched(planned, tried, left, pace)
 
 
