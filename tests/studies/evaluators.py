@@ -1,4 +1,4 @@
-"""Evaluations without a training, as `file.py:name` for worker processes too: their value follows from the design and the seed."""
+"""Evaluations without a training, also as `file.py:name` for worker processes: design and seed say their value."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from tests.conftest import make_photos
 from tests.studies import evaluators
 from tests.studies.evaluators import at_once, evaluations, worth
 from tests.studies.helpers import question
+from tests.test_latency import Law
 
 QUIET = Progress(quiet=True)
 HELPERS = Path(__file__).with_name("helpers.py")
@@ -173,6 +174,40 @@ def test_killed_workers_are_started_again_and_no_trial_is_lost_or_doubled(tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
+def test_workers_end_with_the_command_that_started_them_and_give_back_their_trials(tmp_path: Path) -> None:
+    notes, out = tmp_path / "notes", tmp_path / "study"
+    environment = os.environ | {"NOTED": str(notes), "NOTED_SECONDS": "3"}
+    words = [sys.executable, "-m", "netwright", "search", *OWN, "--trials", "50", "--workers", "2", "-o", str(out)]
+    search = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
+    running: list[int] = []
+    try:
+        while not (notes.exists() and len(running := processes_of(out)) == 2):
+            assert search.poll() is None
+            time.sleep(0.05)
+    finally:
+        search.kill()
+        search.wait()
+    until = time.monotonic() + 60
+    while processes_of(out):
+        assert time.monotonic() < until, f"{running} are still at work"
+        time.sleep(0.05)
+    study = read_study(str(out))
+    assert study.counts["running"] == 0
+    assert all(trial.reason == "" for trial in study.lost)  # given back, not found dead
+    assert len(study.complete) < 50
+
+
+def test_a_worker_ends_only_with_its_input_where_it_is_told_so(tmp_path: Path) -> None:
+    """Those that join by hand may have no input at all, as under SLURM or nohup."""
+    made = ["search", "--evaluate", f"{evaluators.__file__}:at_once", "--image", "32", "--trials", "1", "-o", str(tmp_path / "x")]
+    assert main(made) == 0
+    words = [sys.executable, "-m", "netwright", "search", "--join", str(tmp_path / "x")]
+    assert subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+    assert "leashed" not in subprocess.run([*words[:4], "--help"], capture_output=True, text=True).stdout
+
+
+@pytest.mark.slow
 def test_a_killed_search_goes_on_with_the_same_command(tmp_path: Path) -> None:
     notes, out = tmp_path / "notes", tmp_path / "study"
     environment = os.environ | {"NOTED": str(notes), "NOTED_SECONDS": "0.3"}
@@ -188,6 +223,20 @@ def test_a_killed_search_goes_on_with_the_same_command(tmp_path: Path) -> None:
     check_study(study, 10)
     assert len(study.lost) <= 1
     assert len(evaluations(notes)) <= 11
+
+
+def test_what_is_limited_is_measured_and_shown(tmp_path: Path) -> None:
+    """Latency as the law of the profile says it, and memory, for each of the trials and on the page."""
+    profile = Law().profile()
+    limits = Limits.of(latency="50ms", inference_memory="2MB", device=profile)
+    out = tmp_path / "study"
+    study = nw.search(space=question().space, limits=limits, evaluate=at_once, image=32, trials=3, out=out, progress=QUIET)
+    for trial in study:
+        cost = nw.cost(trial.design, 32, profile=profile)
+        assert trial.costs == {"latency": cost.milliseconds, "inference_memory": cost.memory.inference}
+    page = (out / "report.html").read_text()
+    assert "<th>latency</th><th>inference memory</th>" in page.replace("\n", "")
+    assert f"<td>{study.best.costs['latency']:,.4g} ms</td>" in page
 
 
 # ---------------------------------------------------------------- the command

@@ -18,7 +18,18 @@ from netwright.studies.limits import Limits
 from netwright.studies.on_pictures import planned
 from netwright.studies.question import Question
 from netwright.studies.ranking import Ranking
-from netwright.studies.searching import EPOCHS, Conduct, Own, conduct, evaluator_of, on_own, on_pictures, report, usual_image
+from netwright.studies.searching import (
+    EPOCHS,
+    Conduct,
+    Own,
+    check_image,
+    conduct,
+    evaluator_of,
+    on_own,
+    on_pictures,
+    report,
+    usual_image,
+)
 from netwright.studies.study import Study
 from netwright.training.machine import Machine
 from netwright.training.plan import Plan, open_for
@@ -71,7 +82,7 @@ def grid_search(
     how = Conduct(
         None, workers, threads, cluster, machine or Machine(), out, storage, study, cache_of(cache), progress or Progress()
     )
-    own = evaluator_of(data, evaluate)
+    own, image = evaluator_of(data, evaluate), check_image(image)
     if pictures is not None and (type(pictures) is not int or pictures < 1):
         raise NetwrightError(f"pictures is {pictures!r}, expected a whole number of at least 1")
     design = network(net) if isinstance(net, str) else net

@@ -18,7 +18,6 @@ from netwright.progress import Progress, Step
 from netwright.report.study_page import study_page
 from netwright.scaling.budget import find_device
 from netwright.spaces import regnet_for
-from netwright.spaces.base import Space
 from netwright.spaces.budgets import Limit as Span
 from netwright.spaces.named import space as as_space
 from netwright.studies.engines.local import Processes
@@ -97,7 +96,9 @@ def search(
     )
     limits = _for_goal(limits or Limits.of(macs=macs, params=params, acts=acts), goal)
     own, wanted = evaluator_of(data, evaluate), as_space(space or "regnetx")
-    side = _side(image, wanted)
+    side = check_image(None if image == "own" else image)
+    if wanted.sized and side is not None:
+        raise NetwrightError(f"{wanted.name} say their own resolution: leave out the image")
     size = None if image == "own" or wanted.sized else side or DEFAULT_IMAGE
     asked = Question(wanted, limits, goal or Goal(), sampler, {}, size, seed=seed, halving=halving)
     source = open_for(data, out, how.progress, group) if data is not None else None
@@ -109,14 +110,10 @@ def search(
     return conduct(question, source, own, how)
 
 
-def _side(image: Any, space: Space) -> int | None:
-    """The image that all designs are for, None where none was given. Raises NetwrightError for one that cannot be."""
-    if image is None or image == "own":
-        return None
-    if type(image) is not int or image < 1:
-        raise NetwrightError(f"image is {image!r}, expected a whole number of px, or own")
-    if space.sized:
-        raise NetwrightError(f"{space.name} say their own resolution: leave out the image")
+def check_image(image: Any) -> int | None:
+    """An image in px, or None. Raises NetwrightError for anything else."""
+    if image is not None and (type(image) is not int or image < 1):
+        raise NetwrightError(f"image is {image!r}, expected a whole number of px")
     return image
 
 
