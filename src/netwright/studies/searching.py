@@ -20,6 +20,7 @@ from netwright.scaling.budget import find_device
 from netwright.spaces import regnet_for
 from netwright.spaces.budgets import Limit as Span
 from netwright.spaces.named import space as as_space
+from netwright.spaces.scalings import ScalingSpace
 from netwright.studies.engines.local import Processes
 from netwright.studies.engines.ray_engine import RayCluster, RayTasks
 from netwright.studies.goals import Goal
@@ -81,7 +82,7 @@ def search(
     epochs) on 80 % of the training pictures and measured on the other 20 %; held-out pictures are not looked at. `space` is a
     name, `file.py:name`, a function or a space; without one it is a RegNet space for the image size. `macs`, `params` and `acts`
     are limits as for `spaces.sample`; `limits` holds others too (memory, latency) and takes their place. A design outside them
-    never costs a trial. `evaluate` is a function (design, seed, report) -> accuracy (or `file.py:name`) in place of a training.
+    never costs a trial. `evaluate` is a function (design, seed, report) -> accuracy (or `file.py:name`) in place of pictures.
     `image` is in px; "own": each design is trained at its own resolution, which the space may choose.
 
     The study is kept in a journal below `out`, or in `storage` (`postgresql://...`) under the name `study`. Run again with the
@@ -235,7 +236,9 @@ def evaluator(question: Question, source: Source | None, machine: Machine, cache
     if source is None:
         source = open_source(evaluation["data"], evaluation["group"])
     recipe = recipe_of(evaluation)
-    plan = planned(source, question.image or usual_image(source), question.seed, evaluation["group"])
+    # what networks are scaled from is the size of some of them; of other spaces nothing is known before their designs come
+    side = question.space.image if isinstance(question.space, ScalingSpace) else question.image
+    plan = planned(source, side or usual_image(source), question.seed, evaluation["group"])
     here = described(plan, recipe)["pictures"]
     if here != evaluation["pictures"]:
         raise NetwrightError(
