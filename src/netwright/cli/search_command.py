@@ -21,13 +21,9 @@ _GOALS = ("accuracy", "reward", "pareto")
 _MEASURES = ("macs", "params", "acts", "memory", "inference_memory", "latency")
 
 
-class _Side(click.ParamType):
+def _side(context: click.Context, option: click.Parameter, value: str | None) -> Any:
     """A number of pixels, or the word own."""
-
-    name = "N|own"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if value == "own" else click.IntRange(1, 4096).convert(value, param, ctx)
+    return value if value in (None, "own") else click.IntRange(1, 4096).convert(value, option, context)
 
 
 @click.command("search")
@@ -52,7 +48,7 @@ class _Side(click.ParamType):
 @click.option("--trials", type=click.IntRange(1), help="Designs to try in all: 32, or with the sampler grid all there are.")
 @option_recipe
 @click.option("--evaluate", metavar="FILE.PY:NAME", help="A function (design, seed, report) -> accuracy, in place of a training.")
-@click.option("--image", type=_Side(), metavar="N|own", help="Side of the image in pixels; own: each design's resolution.")
+@click.option("--image", callback=_side, metavar="N|own", help="Side of the image in pixels; own: each design's resolution.")
 @click.option("--group", metavar="COLUMN", help="Column of labels.csv: pictures of one group are never divided.")
 @option_seed
 @click.option(

@@ -71,18 +71,18 @@ def near(ground: Ground, n: int, most: int = DRAWS, until: Callable[[], bool] = 
             found[key] = (load, made.design)
             full += load >= SHARES[0]
     ordered = [design for level in _levels() for load, design in found.values() if level[0] <= load < level[1]]
-    return Drawn(tuple(ordered[:n]) or (_only(ground),), draws)
+    return Drawn(tuple(ordered[:n]) or (_only(ground, draws),), draws)
 
 
 def _levels() -> Iterator[tuple[float, float]]:
     return zip(SHARES, (math.inf, *SHARES), strict=False)
 
 
-def _only(ground: Ground) -> Design:
+def _only(ground: Ground, draws: int = DRAWS) -> Design:
     """The smallest design that can be found, where it is within the limits though no draw was; else NetwrightError."""
     found = min(_small(ground), key=lambda one: one[0], default=None)
     if found is None:
-        told = f"none of {DRAWS:,} draws of {ground.space.name} is a design that takes its image ({ground.at})"
+        told = f"none of {draws:,} draws of {ground.space.name} is a design that takes its image ({ground.at})"
         raise NetwrightError(f"{told}: raise --image or give another space")
     load, design = found
     if load <= 1 and ground.limits.counts.misses(trace(design, ground.image, ground.channels).totals) == "":
