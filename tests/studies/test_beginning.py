@@ -13,7 +13,7 @@ from netwright.studies.ledger import begin, join
 from netwright.studies.storage import open_storage
 from tests.studies.running import ROOT, begun, question
 
-ROUNDS = 12
+ROUNDS = 6
 
 
 def check_one_wins(storage: str, folder: Path) -> None:

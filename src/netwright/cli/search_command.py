@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,7 +23,10 @@ _MEASURES = ("macs", "params", "acts", "memory", "inference_memory", "latency")
 
 def _side(context: click.Context, option: click.Parameter, value: str | None) -> Any:
     """A number of pixels, or the word own."""
-    return value if value in (None, "own") else click.IntRange(1, 4096).convert(value, option, context)
+    if value is None or value == "own":
+        return value
+    convert: Callable[..., int] = click.IntRange(1, 4096).convert
+    return convert(value, option, context)
 
 
 @click.command("search")

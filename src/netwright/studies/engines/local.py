@@ -85,8 +85,8 @@ class Processes:
                     process.wait(ENDING)
                 process.kill()
                 process.wait()
-            for process in processes:
-                _let_go(process)
+            for ended in processes:
+                _let_go(ended)
 
     def _start(self, place: int) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
