@@ -28,7 +28,9 @@ def sampler(name: str, ground: Ground, goal: Goal) -> Sampler:
         hint = did_you_mean(name, SAMPLERS) or f"; there are {', '.join(SAMPLERS)}"
         raise NetwrightError(f"unknown sampler {name!r}{hint}")
     if goal.kind == "pareto" and name not in FRONTS:
-        raise NetwrightError(f"the sampler {name} cannot search for a front of {goal}: take {' or '.join(FRONTS)}")
+        raise NetwrightError(
+            f"the sampler {name} cannot search for a front of {goal}: take {', '.join(FRONTS[:-1])} or {FRONTS[-1]}"
+        )
     if name == "tpe":  # imported when wanted: Optuna and torch take their time
         from netwright.studies.samplers.tpe import TPE
 
