@@ -173,6 +173,12 @@ def test_killed_workers_are_started_again_and_no_trial_is_lost_or_doubled(tmp_pa
     assert len(evaluations(notes)) >= 24
 
 
+def in_the_middle(out: Path) -> int:
+    """How many trials run and have reported."""
+    there = (out / "work" / "journal.log").exists()
+    return sum(trial.status == "running" and bool(trial.curve) for trial in read_study(str(out))) if there else 0
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
 def test_workers_end_with_the_command_that_started_them_and_give_back_their_trials(tmp_path: Path) -> None:
@@ -180,9 +186,8 @@ def test_workers_end_with_the_command_that_started_them_and_give_back_their_tria
     environment = os.environ | {"NOTED": str(notes), "NOTED_SECONDS": "3"}
     words = [sys.executable, "-m", "netwright", "search", *OWN, "--trials", "50", "--workers", "2", "-o", str(out)]
     search = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
-    running: list[int] = []
     try:
-        while not (notes.exists() and len(running := processes_of(out)) == 2):
+        while in_the_middle(out) < 2:
             assert search.poll() is None
             time.sleep(0.05)
     finally:
@@ -190,7 +195,7 @@ def test_workers_end_with_the_command_that_started_them_and_give_back_their_tria
         search.wait()
     until = time.monotonic() + 60
     while processes_of(out):
-        assert time.monotonic() < until, f"{running} are still at work"
+        assert time.monotonic() < until, f"{processes_of(out)} are still at work"
         time.sleep(0.05)
     study = read_study(str(out))
     assert study.counts["running"] == 0
