@@ -119,7 +119,7 @@ def test_no_package_is_named_like_a_public_function() -> None:
         "spaces.statistics",
         "spaces.trends",
         "spaces.width_fit",
-        "spaces.scalings",
+        "spaces.triples",
         "studies.halving",
         "studies.ranking",
         "studies.samplers.local",

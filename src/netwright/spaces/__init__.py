@@ -14,7 +14,7 @@ from netwright.spaces.named import SPACES, space
 from netwright.spaces.pick import Pick
 from netwright.spaces.regnet import RegNetSpace, regnet_for
 from netwright.spaces.sampling import Sample, SampleNote, sample, smallest
-from netwright.spaces.scalings import ScalingSpace, scalings
+from netwright.spaces.triples import ScalingSpace, scalings
 
 anynetx_a = SPACES["anynetx_a"]
 anynetx_b = SPACES["anynetx_b"]

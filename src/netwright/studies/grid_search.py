@@ -10,7 +10,7 @@ from netwright.errors import NetwrightError
 from netwright.files import Output, write_json, write_text
 from netwright.graph import Design, to_json
 from netwright.progress import Progress
-from netwright.spaces.scalings import scalings
+from netwright.spaces.triples import scalings
 from netwright.studies.engines.ray_engine import RayCluster
 from netwright.studies.goals import Goal
 from netwright.studies.halving import Halving

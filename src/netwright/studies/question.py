@@ -21,7 +21,7 @@ from netwright.scaling.budget import Limit, Use
 from netwright.spaces.base import OwnSpace, RefinedSpace, Space
 from netwright.spaces.budgets import ANY, COUNTED, Budget
 from netwright.spaces.named import read_space
-from netwright.spaces.scalings import ScalingSpace
+from netwright.spaces.triples import ScalingSpace
 from netwright.studies.goals import Goal
 from netwright.studies.ground import Ground
 from netwright.studies.limits import Limits

@@ -20,7 +20,7 @@ from netwright.scaling.budget import find_device
 from netwright.spaces import regnet_for
 from netwright.spaces.budgets import Limit as Span
 from netwright.spaces.named import space as as_space
-from netwright.spaces.scalings import ScalingSpace
+from netwright.spaces.triples import ScalingSpace
 from netwright.studies.engines.local import Processes
 from netwright.studies.engines.ray_engine import RayCluster, RayTasks
 from netwright.studies.goals import Goal
