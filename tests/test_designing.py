@@ -23,17 +23,22 @@ from PIL import Image
 import netwright as nw
 from netwright.data import Listing, open_source
 from netwright.errors import NetwrightError
+from netwright.files import Output, write_json
 from netwright.graph import trace
 from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.scaling.budget import Use
 from netwright.spaces import Pick, Space, compact_for, regnet_for, sample
 from netwright.spaces.sampling import smallest
-from netwright.studies.asked import Effort
+from netwright.studies import designing
+from netwright.studies.asked import Asked, Effort
+from netwright.studies.designing import _drawn
 from netwright.studies.ground import Ground
 from netwright.studies.limits import Limits
 from netwright.studies.near import near
+from netwright.studies.spending import Clock
 from netwright.training import run
+from netwright.training.plan import Plan
 from netwright.zoo import CifarResNet
 from tests.conftest import make_photos
 
@@ -309,6 +314,47 @@ def test_no_compact_draw_is_smaller_than_the_smallest() -> None:
 
 def within(space: Space, macs: int, image: int, channels: int) -> Ground:
     return Ground(space, Limits.of(macs=(None, macs), use=Use(channels)), image, channels, 0)
+
+
+def test_drawing_keeps_to_its_share_of_the_minutes_and_is_repeated_as_it_was(photos: Path, tmp_path: Path) -> None:
+    """A budget that few designs meet, and a clock on which a look takes a twentieth of a second."""
+    looks = iter(range(10**9))
+    limits = Limits.of(macs=(None, "300K"), use=Use(3))
+    ground = Ground(regnet_for(32, 3), limits, 32, 3, 0)
+    plan = Plan.of(open_source(str(photos), None), 32, 0, 0.2)
+    clock = Clock(1.0, 0.0, lambda: next(looks) / 20)
+    asked = Asked(plan, limits, Effort(), clock, Output(tmp_path / "run"), QUIET)
+    drawn = _drawn(asked, ground)
+    assert 100 <= drawn.draws <= 130  # 6 s of the 60
+    assert drawn.designs
+    write_json(asked.output.work / "search.json", {"planned": {}, "end": 0.0, "draws": drawn.draws})
+    assert clock.spent > 6
+    assert _drawn(asked, ground) == drawn
+    assert near(ground, 16).draws > drawn.draws  # without minutes it looks on
+
+
+def test_a_space_whose_file_changed_is_another_one(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a kill and the same command: the candidates would be others."""
+    file, out = tmp_path / "mine.py", tmp_path / "run"
+    file.write_text("from netwright.spaces import regnet_for\n\n\ndef mine(pick):\n    return regnet_for(24, 3)(pick)\n")
+    how = {"macs": "1M", "image": 24, "out": out, "effort": TINY, "space": f"{file}:mine", "progress": QUIET}
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(designing, "_finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            nw.design(photos, **how)
+    before = sorted((out / "work" / "candidates").iterdir())
+    assert len(before) == 3
+    text = file.read_text()
+    file.write_text(text.replace("24, 3", "20, 3"))
+    with pytest.raises(NetwrightError, match=r"made with other arguments .*space_file [0-9a-f]{16}, now [0-9a-f]{16}") as caught:
+        nw.design(photos, **how)
+    assert "\n" not in str(caught.value)
+    file.write_text(text)
+    assert nw.design(photos, **how).folder == out
 
 
 # ---------------------------------------------------------------- real pictures

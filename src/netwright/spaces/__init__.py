@@ -15,6 +15,7 @@ from netwright.spaces.named import SPACES, space
 from netwright.spaces.pick import Pick
 from netwright.spaces.regnet import RegNetSpace, regnet_for
 from netwright.spaces.sampling import Sample, SampleNote, sample, smallest
+from netwright.spaces.triples import ScalingSpace, scalings
 
 anynetx_a = SPACES["anynetx_a"]
 anynetx_b = SPACES["anynetx_b"]
@@ -43,6 +44,7 @@ __all__ = [
     "ResidualSpace",
     "Sample",
     "SampleNote",
+    "ScalingSpace",
     "Space",
     "SpaceReport",
     "VGGResNetSpace",
@@ -62,6 +64,7 @@ __all__ = [
     "regnety",
     "residual",
     "sample",
+    "scalings",
     "smallest",
     "space",
     "vgg_resnet",

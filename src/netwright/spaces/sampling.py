@@ -35,13 +35,15 @@ class SampleNote(UserWarning):
     """A sample that has fewer designs than were asked for."""
 
 
-def wilson(p: float, n: int) -> tuple[float, float]:
-    """95 % confidence interval of a share p that was found in n trials (Wilson 1927).
+NORMAL_95 = 1.959964  # the standard normal deviate that 95 % lie within, to both sides
+
+
+def wilson(p: float, n: int, z: float = NORMAL_95) -> tuple[float, float]:
+    """Confidence interval of a share p that was found in n trials (Wilson 1927); z says of how much, by default of 95 %.
 
     >>> wilson(0.0, 10)[0]
     0.0
     """
-    z = 1.959964
     centre, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
     return max(0.0, min(low, p)), min(1.0, max(high, p))  # rounding must not leave a share of 0 or 1 outside

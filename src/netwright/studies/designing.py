@@ -28,8 +28,9 @@ from netwright.studies.near import Drawn, near
 from netwright.studies.on_pictures import VALIDATION
 from netwright.studies.pace import measured
 from netwright.studies.pretrained import Start, better, opened
-from netwright.studies.spending import SEARCH, TRIALS, Clock, Pace
-from netwright.studies.trying import Searched, middle, search
+from netwright.studies.question import file_of
+from netwright.studies.spending import DRAWING, SEARCH, TRIALS, Clock, Pace
+from netwright.studies.trying import Searched, drawn_before, middle, search
 from netwright.training.plan import Plan, open_for
 from netwright.training.recipes.recipe import Recipe
 from netwright.training.results import summary, worst_pictures, write_run
@@ -148,7 +149,9 @@ class _Whole:
         made = asked.plan.arguments() | {f"max_{name}": most for name, most in asked.limits.to_json().items()}
         made |= {f"max_{name}": int(most) for name, most in asked.limits.most.items() if UNITS[name] != "ms"}
         made |= {"device": asked.limits.use.profile.name} if asked.limits.use.profile is not None else {}
-        made |= {"space": as_space(self.space).name} if self.space is not None else {}
+        if self.space is not None:
+            own = as_space(self.space)
+            made |= {"space": own.name} | ({"space_file": digest} if (digest := file_of(own)) else {})
         made |= {"minutes": asked.clock.minutes} if asked.timed else {}
         made |= {"baselines": True} if self.baselines else {}
         made |= {"weights": self.start.told} if self.start is not None else {}
@@ -166,7 +169,7 @@ def _design(job: _Whole) -> None:
     asked = job.asked
     plan, progress, clock = asked.plan, asked.progress, asked.clock
     ground = job.ground()
-    drawn = near(ground, asked.effort.trials or (TRIALS[1] if asked.timed else 8), smaller=asked.timed)
+    drawn = _drawn(asked, ground)
     with asked.output.claimed("design", job.arguments) as goes_on:
         clock.read(asked.output.work / "seconds.json")
         if goes_on:
@@ -178,13 +181,24 @@ def _design(job: _Whole) -> None:
         plan.source.read(plan.data.test, whole(1), None)
         ending = Ending.rehearsed(time.monotonic() - begun) if asked.timed else Ending(0.0, 0.0)
         if not asked.timed:
-            searched = search(asked, drawn.designs, None, math.inf)
+            searched = search(asked, drawn, None, math.inf)
         else:
             some = middle(asked, drawn.designs)
             pace = measured(some, asked.job(Recipe()))
             until = clock.spent + _for_search(job, clock.left - ending.seconds(asked, some, pace), pace)
-            searched = search(asked, drawn.designs, pace, until)
+            searched = search(asked, drawn, pace, until)
         _finish(job, Found(ground.space.name, drawn, searched), ending)
+
+
+def _drawn(asked: Asked, ground: Ground) -> Drawn:
+    """The designs that may be tried; where minutes are given, drawing takes at most a tenth of them, however rare designs are."""
+    if not asked.timed:
+        return near(ground, asked.effort.trials or 8)
+    n, before = asked.effort.trials or TRIALS[1], drawn_before(asked.output)
+    if before is not None:
+        return near(ground, n, before, smaller=True)
+    end = DRAWING * asked.clock.seconds
+    return near(ground, n, until=lambda: asked.clock.spent > end, smaller=True)
 
 
 def _for_search(job: _Whole, seconds: float, pace: Pace) -> float:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from netwright.errors import DivergedError, NetwrightError
-from netwright.files import read_json, write_json
+from netwright.files import Output, read_json, write_json
 from netwright.graph import Design, to_json, trace
 from netwright.studies.asked import Asked, recipe_for
+from netwright.studies.near import Drawn
 from netwright.studies.pace import measured
 from netwright.studies.spending import Pace, Search, Training, plan_search, plan_training, some_of
 from netwright.training.engine.moments import Epoch
@@ -86,8 +87,15 @@ class Searched:
         return max(self.tried, key=lambda candidate: (candidate.accuracy, -candidate.macs))
 
 
-def search(asked: Asked, designs: tuple[Design, ...], pace: Pace | None, until: float) -> Searched:
-    """Try designs, in their order, until the clock has spent `until` seconds (infinite: all of them).
+def drawn_before(output: Output) -> int | None:
+    """How many draws a run that goes on took for its designs; None for one that has not tried any against the clock."""
+    kept = output.work / PLANNED
+    draws: int | None = read_json(kept).get("draws") if kept.exists() else None
+    return draws
+
+
+def search(asked: Asked, drawn: Drawn, pace: Pace | None, until: float) -> Searched:
+    """Try designs, in the order drawn, until the clock has spent `until` seconds (infinite: all of them).
 
     With the `pace` of a candidate of middle size it is planned how many are tried, and for how long: each as long as the
     others, so that one which computes faster sees more pictures, as it would in the long training. Raises DivergedError
@@ -96,10 +104,10 @@ def search(asked: Asked, designs: tuple[Design, ...], pace: Pace | None, until: 
     asked.clock.enter("search")
     planned, end = _planned(asked, pace, until)
     if pace is not None:  # now there is something to lose
-        write_json(asked.output.work / PLANNED, {"planned": planned._asdict(), "end": end})
+        write_json(asked.output.work / PLANNED, {"planned": planned._asdict(), "end": end, "draws": drawn.draws})
         asked.clock.begin()
     trying = _Trying(asked, planned, None if pace is None else planned.seconds(pace), end)
-    for number, design in enumerate(designs[: planned.trials], 1):
+    for number, design in enumerate(drawn.designs[: planned.trials], 1):
         trying.candidate(number, design)
     if not trying.tried:
         raise DivergedError("no candidate could be trained: every one diverged")
