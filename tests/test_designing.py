@@ -278,7 +278,9 @@ def test_a_sample_is_the_start_of_a_longer_one() -> None:
 @pytest.mark.slow
 def test_no_draw_is_smaller_than_the_smallest(image: int, channels: int) -> None:
     space = regnet_for(image, 10)
-    least, graph = smallest(space, image, channels)
+    found = smallest(space, image, channels)
+    assert found is not None
+    least, graph = found
     drawn = sample(space, 500, macs=(0, 10**12), image=image, channels=channels, seed=1)
     corner = space.replace(depth=(space.depth[0], space.depth[0] + 1), w_0=(8, 8), w_a=(8, 24), stem=(16,))
     narrow = sample(corner, 400, macs=(0, 10**12), image=image, channels=channels, seed=2, most_draws=4000)
@@ -304,12 +306,14 @@ def test_the_space_by_itself_suits_the_pictures(image: int) -> None:
 
 def test_no_compact_draw_is_smaller_than_the_smallest() -> None:
     space = compact_for(28, 10)
-    _, graph = smallest(space, 28, 1)
-    drawn = sample(space, 500, macs=(0, 10**12), image=28, channels=1, seed=1)
+    found = smallest(space, 28, 1)
+    assert found is not None
+    least, graph = found
+    drawn = sample(space, 150, macs=(0, 10**12), image=28, channels=1, seed=1)
     assert min(trace(design, 28, 1).macs for design in drawn.designs) >= graph.macs
     with pytest.raises(NetwrightError, match=f"the smallest has {graph.macs:,} macs"):
         near(within(space, graph.macs - 1, 28, 1), 3)
-    assert near(within(space, graph.macs, 28, 1), 1).designs[0] == smallest(space, 28, 1)[0]
+    assert near(within(space, graph.macs, 28, 1), 1).designs[0] == least
 
 
 def within(space: Space, macs: int, image: int, channels: int) -> Ground:

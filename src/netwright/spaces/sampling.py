@@ -233,8 +233,7 @@ class _LateBar(contextlib.ExitStack):
             self.step(done, total, word)
 
 
-def smallest(space: Space, image: int | None = None, channels: int = 3) -> tuple[Design, Graph]:
-    """The design with the fewest macs of a space that knows its `small_designs`, and its graph."""
-    graphs = [(trace(design, image, channels), design) for design in space.small_designs()]
-    graph, design = min(graphs, key=lambda made: made[0].macs)
-    return design, graph
+def smallest(space: Space, image: int | None = None, channels: int = 3) -> tuple[Design, Graph] | None:
+    """The design with the fewest macs of a space that knows its `small_designs`, and its graph; None for another space."""
+    graphs = [(design, trace(design, image, channels)) for design in space.small_designs()]
+    return min(graphs, key=lambda made: made[1].macs, default=None)

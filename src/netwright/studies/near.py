@@ -14,7 +14,7 @@ from netwright.scaling.budget import UNITS, shown
 from netwright.spaces.budgets import ANY, COUNTED, Limit
 from netwright.spaces.nearest import neighbours
 from netwright.spaces.pick import Pick
-from netwright.spaces.sampling import same_network, sample
+from netwright.spaces.sampling import same_network, sample, smallest
 from netwright.studies.ground import Ground
 
 SHARES = (0.6, 0.2, 0.0)  # of the tightest limit: designs that take so much of it come before those that take less
@@ -110,9 +110,10 @@ def _told(name: str, value: float) -> str:
 
 
 def _small(ground: Ground) -> Iterator[tuple[float, Design]]:
-    """Small designs with their loads: those that the space knows, and what changing one choice at a time leads to."""
-    for design in ground.space.small_designs():
-        yield ground.limits.load(design, ground.image), design
+    """Small designs with their loads: the one of fewest macs, where the space knows it; what changing single choices leads to."""
+    known = smallest(ground.space, ground.image, ground.channels)
+    if known is not None:
+        yield ground.limits.load(known[0], ground.image), known[0]
     drawn = [(one, pick) for pick in map(ground.job.pick, range(200)) if (one := _judged(ground, pick)) is not None]
     if not drawn:
         return
