@@ -91,7 +91,7 @@ def _candidates(result: Result) -> str:
     rows = [
         {
             "number": c["number"],
-            "macs": c["macs"] / 1e6,
+            "macs": c["macs"],
             "accuracy": 100 * c["validation_accuracy"],
             "winner": c["number"] == search["winner"],
         }
@@ -99,7 +99,7 @@ def _candidates(result: Result) -> str:
     ]
     label = f"Validation accuracy against macs for {len(rows)} candidates; candidate {search['winner']} is the best"
     budget = result["budget"].get("max_macs")
-    svg = charts.to_svg(charts.accuracy_against_macs(rows, budget), label)
+    svg = charts.to_svg(charts.accuracy_against(rows, "macs", budget), label)
     line = ", the dashed line is the budget" if budget is not None else ""
     caption = f"Each dot is a candidate after its brief training; the winner is orange{line}."
     return f"<h2>What was tried</h2>{figure(svg, caption)}{_candidate_table(search)}"

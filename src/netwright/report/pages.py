@@ -116,8 +116,8 @@ def curve(result: Result) -> str:
 
 def winner(result: Result, table: Cost) -> str:
     """What the network costs, block by block."""
-    rows = [{"block": line.name, "macs": line.macs / 1e6} for line in table.lines]
-    svg = charts.to_svg(charts.cost_by_block(rows), f"Macs of each of {len(rows)} blocks")
+    rows = [{"name": line.name, "macs": line.macs} for line in table.lines]
+    svg = charts.to_svg(charts.cost_by_layer(rows), f"Macs of each of {len(rows)} blocks")
     where = figure(svg, "Where the multiply-accumulates are spent.")
     return f'<h2>What it costs</h2>{where}<div class="scroll">{to_html(table)}</div>'
 

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from html import escape
 
 from netwright.errors import NetwrightError
-from netwright.report.charts import to_svg
-from netwright.report.evaluating import table
-from netwright.report.pages import figure, page
-from netwright.report.population_charts import (
+from netwright.report.charts import (
     edf_chart,
     error_against_macs,
     labels,
+    to_svg,
     told_fixed,
     trend_panels,
 )
+from netwright.report.evaluating import table
+from netwright.report.pages import figure, page
 from netwright.spaces.comparing import UNDECIDED, Comparisons, compare_populations, mean_interval, told_p
 from netwright.spaces.population import Population, check_names
 from netwright.spaces.statistics import LEVEL, Errors, edf_band, summary
