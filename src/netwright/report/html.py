@@ -25,12 +25,12 @@ h3 { font-size: 1rem; } p, li { overflow-wrap: anywhere; }
 figure { margin: 1rem 0; } figcaption { max-width: 46rem; } figure svg { max-width: 100%; height: auto; display: block; }
 .diagram svg { width: 100%; border-radius: 6px; } .panels { display: flex; flex-wrap: wrap; gap: .8rem .6rem; }
 .scroll { overflow-x: auto; } caption { text-align: left; padding: .3rem 0; font-size: .9rem; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; min-width: min(100%, 32rem); font-size: .85rem; font-variant-numeric: tabular-nums; }
 td, th { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td:first-child, th:first-child, .cost td:nth-child(-n+3), .cost th:nth-child(-n+3) { text-align: left; }
 tr.winner { background: #d55e0030; font-weight: 600; } tfoot th { border-top: 2px solid; }
 .words td, .words th, .pairs td:nth-child(2), .pairs th:nth-child(2) { text-align: left; }
-.facts td, .facts th { white-space: normal; text-align: left; overflow-wrap: anywhere; vertical-align: top; }
+.facts td { white-space: normal; overflow-wrap: anywhere; } .facts td, .facts th { text-align: left; vertical-align: top; }
 ul.grid { display: flex; flex-wrap: wrap; gap: .9rem; padding: 0; }
 .grid li { list-style: none; width: 8.5rem; font-size: .8rem; line-height: 1.25; }
 .grid li { overflow-wrap: anywhere; break-inside: avoid; } .grid b, .grid span { display: block; }
@@ -43,7 +43,9 @@ ul.grid { display: flex; flex-wrap: wrap; gap: .9rem; padding: 0; }
 @media print {
  :root { color-scheme: light; } body { max-width: none; margin: 0; padding: 0; font-size: 10pt; }
  h2, h3, caption { break-after: avoid; } figure, tr, li { break-inside: avoid; } a.data { display: none; }
- .scroll { overflow: visible; } table { font-size: 7.5pt; } td, th { padding: .1rem .35rem; }
+ figure:not(.diagram) svg { max-width: 12.5cm; } .panels svg { max-width: 8cm; } .grid li, .grid img { width: 2.6cm; }
+ .grid img { height: 2.6cm; } tfoot { display: table-row-group; } .scroll { overflow: visible; }
+ table { font-size: 7.5pt; } td, th { padding: .1rem .35rem; }
 }
 """
 

@@ -54,12 +54,19 @@ def _beside(compared: Comparison) -> str:
     drawn = []
     for quantity in _COMPARED:
         if all(row[quantity] is not None for row in rows):
-            told = "; ".join(f"{row['network']} {row[quantity]:,.4g}" for row in rows)
-            label = f"{quantity.replace('_', ' ')} of {len(rows)} networks: {told}"
+            name = quantity.replace("_", " ")
+            told = "; ".join(f"{row['network']} {_short(quantity, row[quantity])}" for row in rows)
             mine = [{"network": row["network"], quantity: row[quantity]} for row in rows]
-            drawn.append(figure(charts.costs_beside(mine, quantity), label, f"{label}.", mine, quantity.replace("_", "-")))
+            chart = charts.costs_beside(mine, quantity)
+            drawn.append(figure(chart, f"{name}: {told}", f"{name.capitalize()} of {len(rows)} networks.", mine, name))
     listed = scrolling_table(compared._repr_html_(), "Networks side by side")
     return f"<h2>Side by side</h2>{listed}{''.join(drawn)}{_memory(compared)}"
+
+
+def _short(quantity: str, value: float) -> str:
+    if quantity == "latency":
+        return f"{value:.3g} ms"
+    return short_bytes(value) if quantity.endswith("memory") else short_amount(value)
 
 
 def _counted(row: dict[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def config(ink: str, paper: str, quiet: str, grid: str) -> dict[str, Any]:
         "background": paper,
         "font": FONT,
         "axis": words | {"gridColor": grid, "domainColor": quiet, "tickColor": quiet},
-        "legend": words | {"symbolStrokeColor": quiet},
+        "legend": words | {"symbolStrokeColor": quiet, "columnPadding": 26, "rowPadding": 4},  # browsers have wider letters
         "header": words,
         "title": {"color": ink, "subtitleColor": quiet, "fontSize": 13, "subtitleFontSize": 11},
         "view": {"stroke": grid},

@@ -25,7 +25,7 @@ _FEW = 30  # points of a line that are marked
 
 
 def _epochs() -> alt.X:
-    return alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1), scale=alt.Scale(nice=False))
+    return alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False))
 
 
 def learning_curve(epochs: Rows, held_out: float | None = None) -> Chart:
