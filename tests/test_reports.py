@@ -76,7 +76,7 @@ class Page(HTMLParser):
 def accuracy(classes: int, n: int = 400) -> tuple[dict[str, Any], tuple[str, ...]]:
     source = np.random.default_rng(0)
     probabilities = torch.from_numpy(source.dirichlet(np.full(classes, 0.2), n))
-    names = tuple([EVIL, *(f"class {i}" for i in range(1, classes))])
+    names = (EVIL, *(f"class {i}" for i in range(1, classes)))
     labels = torch.from_numpy(source.integers(0, classes, n))
     return accuracy_of(Evaluation(probabilities, labels, tuple(f"{EVIL}{i}" for i in range(n))), names), names
 

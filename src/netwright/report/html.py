@@ -28,7 +28,7 @@ figure { margin: 1rem 0; } figcaption { max-width: 46rem; } figure svg { max-wid
 table { border-collapse: collapse; min-width: min(100%, 32rem); font-size: .85rem; font-variant-numeric: tabular-nums; }
 td, th { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td:first-child, th:first-child, .cost td:nth-child(-n+3), .cost th:nth-child(-n+3) { text-align: left; }
-tr.winner { background: #d55e0030; font-weight: 600; } tfoot th { border-top: 2px solid; }
+tr.winner { background: #d55e0030; font-weight: 600; } tfoot th, tfoot td { border-top: 2px solid; }
 .words td, .words th, .pairs td:nth-child(2), .pairs th:nth-child(2) { text-align: left; }
 .facts td { white-space: normal; overflow-wrap: anywhere; } .facts td, .facts th { text-align: left; vertical-align: top; }
 ul.grid { display: flex; flex-wrap: wrap; gap: .9rem; padding: 0; }
@@ -37,7 +37,7 @@ ul.grid { display: flex; flex-wrap: wrap; gap: .9rem; padding: 0; }
 .grid img { width: 8.5rem; height: 8.5rem; object-fit: contain; image-rendering: pixelated; background: #8882; }
 .grid img[src*="jpeg"] { image-rendering: auto; } details summary { cursor: pointer; }
 :focus-visible { outline: 2px solid #0072B2; outline-offset: 2px; }
-@media (max-width: 40rem) { figure svg { min-width: 27rem; } .diagram svg { min-width: 44rem; } }
+@media (max-width: 40rem) { .scroll > svg { min-width: 27rem; } .diagram .scroll > svg { min-width: 44rem; } }
 @media screen and (prefers-color-scheme: dark) { .diagram svg { filter: invert(.93) hue-rotate(180deg); } }
 @page { size: A4; margin: 14mm; }
 @media print {

@@ -16,16 +16,14 @@ from netwright.report.charts.theme import PALETTES, THEMES, Chart, Theme, config
 
 # Stand-ins that become names of the page's style: the page says what they are, light, dark or printed
 _NAMES = {"ink": "#010203", "paper": "#010204", "quiet": "#010205", "grid": "#010206"}
-_PAGE = config(**_NAMES) | {"background": "transparent", "aria": False}
+_PAGE = config(**_NAMES) | {"background": "transparent"}
 
 _OWN = r' id="((?:clip|gradient_|pattern_|part|c[0-9a-f]{8}-)\d+)"'  # what Vega names, and we after it
 
 
 def to_svg(chart: Chart, label: str, theme: Theme = "light") -> str:
     """The chart as SVG with a text alternative."""
-    made = themed(chart, theme)
-    made.config = {**made.config, "aria": False}  # the text alternative is for the whole
-    return _named(_svg(made), label)
+    return _named(_svg(themed(chart, theme)), label)
 
 
 def inline(chart: Chart, label: str) -> str:
@@ -46,7 +44,10 @@ STYLE = _style()  # of a page with inline charts
 
 
 def _svg(chart: Chart) -> str:
-    return _renamed(vl_convert.vegalite_to_svg(chart.to_json()), "part")
+    parts = ("mark", "axis", "legend", "title")
+    silent = {part: chart.config.get(part, {}) | {"aria": False} for part in parts}  # the text alternative is for the whole
+    made = themed(chart, chart.config | silent)
+    return _renamed(vl_convert.vegalite_to_svg(made.to_json()), "part")
 
 
 def _renamed(svg: str, prefix: str) -> str:
