@@ -49,7 +49,7 @@ def cost_by_layer(rows: Rows, quantity: str = "macs", most: float | None = None)
 
 def _powers() -> alt.Axis:
     """An axis of logarithms: few ticks, no fine grid."""
-    return alt.Axis(format="~g", tickCount=5, labelOverlap=True)
+    return alt.Axis(format="~g", grid=False, labelOverlap=True)
 
 
 @dataclass(frozen=True)

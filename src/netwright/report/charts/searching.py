@@ -51,9 +51,9 @@ def accuracy_against(
     base = alt.Chart(values(shown)).encode(x=x, y=y)
     told = ["number:N", alt.Tooltip("cost:Q", title=title), alt.Tooltip("accuracy:Q", title=of, format=".2f")]
     few = len(shown) <= _FEW
-    colour = alt.condition("datum.winner", alt.value(ORANGE), alt.value(BLUE))
-    dots = base.mark_circle(size=110 if few else 45, opacity=1 if few else 0.6).encode(color=colour, tooltip=told)
-    layers = [dots]
+    dots = base.mark_circle(size=110 if few else 45, opacity=1 if few else 0.6, color=BLUE).encode(tooltip=told)
+    best = alt.Chart(values([row for row in shown if row["winner"]])).encode(x=x, y=y, tooltip=told)
+    layers = [dots, best.mark_circle(size=120, opacity=1, color=ORANGE)]
     edge = front(shown, "cost")
     if len(edge) > 1:
         steps = alt.Chart(values(edge)).mark_line(interpolate="step-after", color=QUIET, strokeWidth=1.5)
