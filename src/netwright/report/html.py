@@ -61,15 +61,15 @@ def page(title: str, sections: Iterable[str]) -> str:
     )
 
 
-def figure(chart: Chart, label: str, caption: str, rows: Rows, name: str) -> str:
-    """A chart with its text alternative (`label`) over its caption, and its numbers as the file `name`.csv."""
+def figure(chart: Chart, label: str, caption: str, rows: Rows | str, name: str) -> str:
+    """A chart with its text alternative (`label`) over its caption, and its numbers (rows, or CSV) as the file `name`.csv."""
     told = f'<figcaption class="note">{escape(caption)} {download(rows, name)}</figcaption>'
     return f"<figure>{_scrolling(inline(chart, label), label)}{told}</figure>"
 
 
-def download(rows: Rows, name: str) -> str:
-    """A link to rows as CSV that the page itself holds."""
-    text = quote(csv_table(rows), safe=",:;()=+-_.!~*'/?@$")
+def download(rows: Rows | str, name: str) -> str:
+    """A link to rows (or to CSV) that the page itself holds."""
+    text = quote(rows if isinstance(rows, str) else csv_table(rows), safe=",:;()=+-_.!~*'/?@$")
     file = re.sub(r"[^\w.-]+", "-", name)
     href = f"data:text/csv;charset=utf-8,{text}"
     return f'<a class="data" download="{file}.csv" href="{href}">Numbers: {file}.csv</a>'

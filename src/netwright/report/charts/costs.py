@@ -36,13 +36,13 @@ def cost_by_layer(rows: Rows, quantity: str = "macs", most: float | None = None)
     some = [row for row in rows if row[quantity]]
     divisor, title = in_unit(quantity, most or max((row[quantity] for row in some), default=1))
     shown = [{"name": row["name"], "value": row[quantity] / divisor} for row in some]
-    end = {} if most is None else {"scale": alt.Scale(domain=[0, most / divisor])}
+    scale = alt.Scale() if most is None else alt.Scale(domain=[0, most / divisor])
     names = alt.Axis(labelLimit=190, labelFontSize=11 if len(some) <= _TALL else 9)
     y = alt.Y("name:N", title=None, sort=[row["name"] for row in shown], axis=names)
     return themed(
         alt.Chart(values(shown))
         .mark_bar(color=BLUE)
-        .encode(x=alt.X("value:Q", title=title, **end), y=y, tooltip=["name:N", alt.Tooltip("value:Q", title=title)])
+        .encode(x=alt.X("value:Q", title=title, scale=scale), y=y, tooltip=["name:N", alt.Tooltip("value:Q", title=title)])
         .properties(width=WIDTH, height=alt.Step(16 if len(some) <= _TALL else 11))
     )
 

@@ -77,7 +77,7 @@ def bare(chart: Chart) -> Chart:
 def spec(chart: Chart) -> dict[str, Any]:
     """The specification as JSON, without a theme: whoever draws it gives one of `THEMES` as the configuration."""
     plain: dict[str, Any] = bare(chart).to_dict()
-    return plain
+    return {key: value for key, value in plain.items() if key != "config"}  # Altair's own
 
 
 def csv_data(rows: Rows) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 
 from netwright.report.charts.theme import (
@@ -40,7 +42,7 @@ def learning_curve(epochs: Rows, held_out: float | None = None) -> Chart:
     scale = alt.Scale(domain=shown, range=[_MEASURED[name] for name in shown])
     colour = alt.Color("measured on:N", scale=scale, legend=alt.Legend(orient="bottom", title=None, labelLimit=300))
     y = alt.Y("accuracy:Q", title="accuracy (%)", scale=alt.Scale(zero=False, nice=True))
-    told = ["measured on:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
+    told: list[Any] = ["measured on:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
     base = alt.Chart(values(epochs)).encode(x=_epochs(), y=y, color=colour, tooltip=told)
     layers = [base.mark_line(point=len(epochs) < _FEW)]
     if end:
@@ -59,7 +61,7 @@ def loss_curve(epochs: Rows) -> Chart:
 def trial_curves(epochs: Rows, chosen: str = "") -> Chart:
     """Accuracy (%) of several trainings over their epochs: rows of `trial`, `epoch`, `accuracy`; the `chosen` one stands out."""
     y = alt.Y("accuracy:Q", title="validation accuracy (%)", scale=alt.Scale(zero=False, nice=True))
-    told = ["trial:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
+    told: list[Any] = ["trial:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
 
     def lines(rows: Rows) -> Chart:
         return alt.Chart(csv_data(rows)).encode(x=_epochs(), y=y, detail="trial:N", tooltip=told)
@@ -92,7 +94,7 @@ def confusion_matrix(cells: Rows, order: list[str]) -> Chart:
     angle = 0 if max(map(len, order)) < 3 else -60
     x = alt.X("taken for:N", sort=order, title="taken for", scale=alt.Scale(domain=order), axis=alt.Axis(labelAngle=angle))
     y = alt.Y("class:N", sort=order, title="class", scale=alt.Scale(domain=order))
-    told = ["class:N", "taken for:N", alt.Tooltip("pictures:Q", format=","), alt.Tooltip("share:Q", format=".1%")]
+    told: list[Any] = ["class:N", "taken for:N", alt.Tooltip("pictures:Q", format=","), alt.Tooltip("share:Q", format=".1%")]
     shade = alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)  # over either ground
     layers = []
     for right, colour in ((True, BLUE), (False, ORANGE)):
@@ -101,7 +103,8 @@ def confusion_matrix(cells: Rows, order: list[str]) -> Chart:
     if len(order) <= 16:
         for full in (True, False):
             mine = [row for row in cells if (row["share"] > 0.6) == full]
-            text = alt.Chart(values(mine)).mark_text(fontSize=10, **({"color": "white"} if full else {}))
+            ink: Any = "white" if full else alt.Undefined
+            text = alt.Chart(values(mine)).mark_text(fontSize=10, color=ink)
             layers.append(text.encode(x=x, y=y, text=alt.Text("pictures:Q", format=",")))
     size = side * len(order)
     return themed(alt.layer(*layers).properties(width=size, height=size))
