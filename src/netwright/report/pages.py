@@ -149,7 +149,7 @@ def network(result: Result, table: Cost) -> str:
 
 def cost_section(table: Cost) -> str:
     """Macs block by block, and the table of the costs."""
-    rows = [{"name": line.name, "macs": line.macs, "params": line.params, "acts": line.acts} for line in table.lines]
+    rows: Rows = [{"name": line.name, "macs": line.macs, "params": line.params, "acts": line.acts} for line in table.lines]
     most = max(rows, key=lambda row: row["macs"])
     label = f"Macs of {len(rows)} blocks; most are in {most['name']}: {short_amount(most['macs'])} of {short_amount(table.macs)}"
     where = figure(charts.cost_by_layer(rows), label, "Where the multiply-accumulates are spent.", rows, f"{table.by}s")

@@ -188,7 +188,7 @@ def losses_chart(paths: Sequence[Path], title: str = "", height: int = 260, floo
         "loss:Q",
         title="loss above the lowest minimum",
         scale=alt.Scale(type="log", domain=[low, top], nice=False),
-        axis=alt.Axis(format=".0e", tickCount=6),
+        axis=alt.Axis(format=".0e", tickCount=6, grid=False),
     )
     x = alt.X("evaluations:Q", title="evaluations", scale=alt.Scale(nice=False))
     lines = alt.Chart(csv_data(rows)).mark_line(strokeWidth=1.8, clip=True)
