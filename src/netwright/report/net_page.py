@@ -10,7 +10,7 @@ from netwright.costing.ceilings import reached, roof
 from netwright.costing.comparing import Comparison
 from netwright.costing.formats import to_html
 from netwright.report import charts
-from netwright.report.charts import Roof
+from netwright.report.charts import Roof, Rows
 from netwright.report.html import diagram, figure, page, scrolling_table, table
 from netwright.units import short_amount, short_bytes
 
@@ -88,7 +88,7 @@ def _memory(compared: Comparison) -> str:
 
 
 def _layers(cost: Cost, number: int, macs: int, time: float) -> str:
-    rows = [
+    rows: Rows = [
         {"name": line.name, "macs": line.macs, "params": line.params, "acts": line.acts, "milliseconds": line.milliseconds or 0.0}
         for line in cost.lines
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 
 from netwright.report.charts.theme import (
@@ -49,7 +51,7 @@ def accuracy_against(
     x = alt.X("cost:Q", title=title, scale=ends)
     y = alt.Y("accuracy:Q", title=of, scale=alt.Scale(zero=False, nice=True))
     base = alt.Chart(values(shown)).encode(x=x, y=y)
-    told = ["number:N", alt.Tooltip("cost:Q", title=title), alt.Tooltip("accuracy:Q", title=of, format=".2f")]
+    told: list[Any] = ["number:N", alt.Tooltip("cost:Q", title=title), alt.Tooltip("accuracy:Q", title=of, format=".2f")]
     few = len(shown) <= _FEW
     dots = base.mark_circle(size=110 if few else 45, opacity=1 if few else 0.6, color=BLUE).encode(tooltip=told)
     best = alt.Chart(values([row for row in shown if row["winner"]])).encode(x=x, y=y, tooltip=told)
