@@ -48,7 +48,7 @@ def accuracy_against(
     shown = [{**row, "cost": row[quantity] / divisor, "winner": bool(row.get("winner"))} for row in rows]
     least = min((row["cost"] for row in shown), default=0.0)
     ends = alt.Scale(domainMin=0) if least < largest / divisor / 3 else alt.Scale(zero=False, nice=True, padding=12)
-    x = alt.X("cost:Q", title=title, scale=ends)
+    x = alt.X("cost:Q", title=title, scale=ends, axis=alt.Axis(tickCount=8))
     y = alt.Y("accuracy:Q", title=of, scale=alt.Scale(zero=False, nice=True))
     base = alt.Chart(values(shown)).encode(x=x, y=y)
     told: list[Any] = ["number:N", alt.Tooltip("cost:Q", title=title), alt.Tooltip("accuracy:Q", title=of, format=".2f")]

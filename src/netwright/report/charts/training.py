@@ -26,8 +26,11 @@ _MEASURED = {"training pictures, augmented": BLUE, "validation pictures": GREEN,
 _FEW = 30  # points of a line that are marked
 
 
-def _epochs() -> alt.X:
-    return alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False))
+def _epochs(rows: Rows) -> alt.X:
+    """The axis of the epochs: ticks at whole ones."""
+    span = max((row["epoch"] for row in rows), default=1) - min((row["epoch"] for row in rows), default=0)
+    axis = alt.Axis(tickCount=min(10, max(1, round(span))), tickMinStep=1, format="d")
+    return alt.X("epoch:Q", title="epoch", axis=axis, scale=alt.Scale(nice=False))
 
 
 def learning_curve(epochs: Rows, held_out: float | None = None) -> Chart:
@@ -43,11 +46,11 @@ def learning_curve(epochs: Rows, held_out: float | None = None) -> Chart:
     colour = alt.Color("measured on:N", scale=scale, legend=alt.Legend(orient="bottom", title=None, labelLimit=300))
     y = alt.Y("accuracy:Q", title="accuracy (%)", scale=alt.Scale(zero=False, nice=True))
     told: list[Any] = ["measured on:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
-    base = alt.Chart(values(epochs)).encode(x=_epochs(), y=y, color=colour, tooltip=told)
+    base = alt.Chart(values(epochs)).encode(x=_epochs(epochs), y=y, color=colour, tooltip=told)
     layers = [base.mark_line(point=len(epochs) < _FEW)]
     if end:
         diamond = alt.Chart(values(end)).mark_point(shape="diamond", size=140, filled=True, opacity=1)
-        layers.append(diamond.encode(x=_epochs(), y=y, color=colour, tooltip=told))
+        layers.append(diamond.encode(x=_epochs(epochs), y=y, color=colour, tooltip=told))
     return themed(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
 
 
@@ -55,7 +58,7 @@ def loss_curve(epochs: Rows) -> Chart:
     """The training loss (nats) of each epoch: rows of `epoch`, `loss`."""
     y = alt.Y("loss:Q", title="training loss (nats)", scale=alt.Scale(zero=False, nice=True))
     line = alt.Chart(values(epochs)).mark_line(point=len(epochs) < _FEW, color=BLUE)
-    return themed(line.encode(x=_epochs(), y=y, tooltip=["epoch:Q", "loss:Q"]).properties(width=WIDTH, height=HEIGHT))
+    return themed(line.encode(x=_epochs(epochs), y=y, tooltip=["epoch:Q", "loss:Q"]).properties(width=WIDTH, height=HEIGHT))
 
 
 def trial_curves(epochs: Rows, chosen: str = "") -> Chart:
@@ -64,7 +67,7 @@ def trial_curves(epochs: Rows, chosen: str = "") -> Chart:
     told: list[Any] = ["trial:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
 
     def lines(rows: Rows) -> Chart:
-        return alt.Chart(csv_data(rows)).encode(x=_epochs(), y=y, detail="trial:N", tooltip=told)
+        return alt.Chart(csv_data(rows)).encode(x=_epochs(epochs), y=y, detail="trial:N", tooltip=told)
 
     rest = [row | {"trial": str(row["trial"])} for row in epochs]
     mine = [row for row in rest if row["trial"] == chosen]
@@ -76,11 +79,11 @@ def trial_curves(epochs: Rows, chosen: str = "") -> Chart:
 def schedule(rows: Rows) -> Chart:
     """The learning rate over the epochs, and below it the momentum where the rows have one: `epoch`, `lr`, `momentum`."""
     base = alt.Chart(csv_data(rows)).mark_line(color=BLUE, strokeWidth=2)
-    rate = base.encode(x=_epochs(), y=alt.Y("lr:Q", title="learning rate", axis=alt.Axis(format="~g")))
+    rate = base.encode(x=_epochs(rows), y=alt.Y("lr:Q", title="learning rate", axis=alt.Axis(format="~g")))
     if rows[0].get("momentum") is None:
         return themed(rate.properties(width=WIDTH, height=160))
     y = alt.Y("momentum:Q", title="momentum", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=4))
-    momentum = base.encode(x=_epochs(), y=y).properties(width=WIDTH, height=80)
+    momentum = base.encode(x=_epochs(rows), y=y).properties(width=WIDTH, height=80)
     return below(rate.properties(width=WIDTH, height=160), momentum)
 
 
