@@ -298,6 +298,7 @@ def test_words_are_told_apart(run: tuple[Path, Path], tmp_path: Path) -> None:
         (["resnet18"], "say where the page is to be written with -o FILE"),
         (["resnet18", "postgresql://h/s", "-o", "x.html"], "is no study: report studies and networks on pages of their own"),
         (["nothing.json", "-o", "x.html"], "cannot read nothing.json"),
+        (["e.json", "resnet18", "-o", "x.html"], "report one evaluation at a time"),
         (["resnet81", "-o", "x.html"], "resnet18"),
     ],
 )
@@ -305,11 +306,12 @@ def test_what_cannot_be_reported_is_said(
     words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "e.json").write_text('{"confusion": {}, "top1": 1.0}')
     assert main(["report", *words]) == 2
     captured = capsys.readouterr()
     assert told in captured.err
     assert "Traceback" not in captured.err
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["e.json"]
 
 
 # ---------------------------------------------------------------- in a browser

@@ -64,7 +64,7 @@ def page(title: str, sections: Iterable[str]) -> str:
 def figure(chart: Chart, label: str, caption: str, rows: Rows | str, name: str) -> str:
     """A chart with its text alternative (`label`) over its caption, and its numbers (rows, or CSV) as the file `name`.csv."""
     told = f'<figcaption class="note">{escape(caption)} {download(rows, name)}</figcaption>'
-    return f"<figure>{_scrolling(inline(chart, label), label)}{told}</figure>"
+    return f"<figure>{scrolling(inline(chart, label), label)}{told}</figure>"
 
 
 def download(rows: Rows | str, name: str) -> str:
@@ -82,7 +82,7 @@ def diagram(graph: Graph, name: str, key: str = "net") -> str:
     for part in ("title", "desc", "head"):
         svg = svg.replace(f' id="{part}"', f' id="{key}-{part}"')
     told = f"{name}: stages are columns, shading is the share of the macs."
-    return f'<figure class="diagram">{_scrolling(svg, told)}<figcaption class="note">{escape(told)}</figcaption></figure>'
+    return f'<figure class="diagram">{scrolling(svg, told)}<figcaption class="note">{escape(told)}</figcaption></figure>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, kind: str = "", marked: Sequence[bool] = ()) -> str:
@@ -97,7 +97,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, kind
         f"<table{kind}><caption>{escape(caption)}</caption>"
         f"<thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     )
-    return _scrolling(made, caption)
+    return scrolling(made, caption)
 
 
 def facts(told: dict[str, Any] | Iterable[tuple[str, Any]], caption: str) -> str:
@@ -107,11 +107,6 @@ def facts(told: dict[str, Any] | Iterable[tuple[str, Any]], caption: str) -> str
     return f'<table class="facts"><caption>{escape(caption)}</caption><tbody>{"".join(lines)}</tbody></table>'
 
 
-def scrolling_table(html: str, caption: str) -> str:
-    """A table made elsewhere, which may be wider than the page."""
-    return _scrolling(html, caption)
-
-
-def _scrolling(html: str, label: str) -> str:
+def scrolling(html: str, label: str) -> str:
     """What may be wider than a narrow window: it scrolls by itself, by keyboard too."""
     return f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(label[:120])}">{html}</div>'

@@ -11,7 +11,7 @@ from netwright.costing.comparing import Comparison
 from netwright.costing.formats import to_html
 from netwright.report import charts
 from netwright.report.charts import Roof, Rows
-from netwright.report.html import diagram, figure, page, scrolling_table, table
+from netwright.report.html import diagram, figure, page, scrolling, table
 from netwright.units import short_amount, short_bytes
 
 _COMPARED = ("macs", "params", "acts", "inference_memory", "latency")
@@ -59,7 +59,7 @@ def _beside(compared: Comparison) -> str:
             mine = [{"network": row["network"], quantity: row[quantity]} for row in rows]
             chart = charts.costs_beside(mine, quantity)
             drawn.append(figure(chart, f"{name}: {told}", f"{name.capitalize()} of {len(rows)} networks.", mine, name))
-    listed = scrolling_table(compared._repr_html_(), "Networks side by side")
+    listed = scrolling(compared._repr_html_(), "Networks side by side")
     return f"<h2>Side by side</h2>{listed}{''.join(drawn)}{_memory(compared)}"
 
 
@@ -101,7 +101,7 @@ def _layers(cost: Cost, number: int, macs: int, time: float) -> str:
         told = f"Predicted time of the {cost.by}s of {cost.network}: longest {slow['name']}, {slow['milliseconds']:.3f} ms"
         drawn = charts.cost_by_layer(rows, "milliseconds", time)
         parts += [figure(drawn, told, f"{told}, on {cost.profile}.", rows, f"times-{number + 1}"), _roofline(cost, number)]
-    folded = scrolling_table(to_html(cost), f"What {cost.network} costs")
+    folded = scrolling(to_html(cost), f"What {cost.network} costs")
     return "".join(parts) + f"<details><summary>All {len(cost.lines)} rows of the cost table</summary>{folded}</details>"
 
 
