@@ -10,7 +10,7 @@ from statistics import NormalDist
 from typing import Any
 
 from netwright.graph import own_image
-from netwright.report.evaluating import table
+from netwright.report.html import table
 from netwright.scaling.rules import Rule, compound
 from netwright.spaces.sampling import wilson
 from netwright.studies.study import Study
