@@ -50,8 +50,9 @@ QUICK = Preset(
     deviations="learning rate .2 for 128 pictures and weight decay 5e-4, netwright's defaults for small sets (ffcv: 1.7 for "
     "4,096 and 1e-4); images grow all the way to epoch 13 (ffcv: from epoch 11); Nesterov's momentum; no blur pooling",
     command="netwright train regnetx_002 photos/ --image 96 --recipe quick -o run",
-    cost=f"16 epochs; {NOT_MEASURED}",
-    result=f"ffcv: 73.8 % (ResNet-50 on ImageNet, 15 min on 8 A100); {NOT_MEASURED}",
+    cost="16 epochs; RegNetX-200MF at 96 px on 2,000 photographs: 3 min 32 s on one core of an AMD EPYC",
+    result="RegNetX-200MF from scratch on Imagenette's 2,000: 54.8 % (95 % interval 49.9 to 59.6 %; one seed); ffcv: 73.8 % "
+    "(ResNet-50 on ImageNet, 15 min on 8 A100)",
 )
 
 FINETUNE = Preset(
