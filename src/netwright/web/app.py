@@ -1,0 +1,68 @@
+"""The server's application: the page's files, the rooms' answers, and the guard before them all."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from netwright.web import design_room, lab_room, predict_room, studies_room
+from netwright.web.exchange import Plain, Workbench, asking, reading, reply
+from netwright.web.jobs import Jobs
+from netwright.web.security import Guard
+
+STATIC = Path(str(resources.files("netwright.web"))) / "static"
+
+
+def create_app(token: str, port: int, root: Path) -> Starlette:
+    """The workbench of a server at `port` that asks for `token` and looks for runs and studies below `root`."""
+    workbench = Workbench(root.resolve(), Jobs())
+    rooms = {"design": design_room, "lab": lab_room, "studies": studies_room, "predict": predict_room}
+    api = [Mount(f"/{name}", routes=room.routes(workbench)) for name, room in rooms.items()]
+    routes = [
+        Route("/", _index, methods=["GET"]),
+        Route("/static/vega.js", _vega, methods=["GET"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+        Mount("/api", routes=[*api, *_jobs(workbench.jobs), Route("/{rest:path}", _nothing)]),
+    ]
+    app = Starlette(routes=routes, middleware=[Middleware(Guard, token=token, port=port)])
+    app.state.workbench = workbench
+    return app
+
+
+async def _index(request: Request) -> Response:
+    return FileResponse(STATIC / "index.html")
+
+
+def _vega(request: Request) -> Response:
+    return Response(_bundle(), media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
+
+
+@functools.cache
+def _bundle() -> bytes:
+    """Vega, Vega-Lite and Vega-Embed as vl-convert carries them: `vegaEmbed` of the window."""
+    import vl_convert
+
+    return vl_convert.javascript_bundle().encode()  # type: ignore[no-any-return]
+
+
+async def _nothing(request: Request) -> Response:
+    return reply({"error": "there is no such question"}, 404)
+
+
+def _jobs(jobs: Jobs) -> list[Route]:
+    def alive(asked: Plain) -> Plain:
+        return {"alive": True}
+
+    return [
+        reading("/alive", alive),
+        reading("/jobs/{id}", lambda asked: jobs.read(asked["id"])),
+        asking("/jobs/{id}/cancel", lambda asked: jobs.cancel(asked["id"])),
+    ]

@@ -1,0 +1,60 @@
+// Vega-Lite specifications from the library's chart layer, drawn by Vega in its interpreted mode (no code is made of text).
+
+let loading;
+
+function vega() {
+  loading ??= new Promise((done, fail) => {
+    const script = document.createElement("script");
+    script.src = "static/vega.js";
+    script.onload = () => done(window.vegaEmbed);
+    script.onerror = () => {
+      loading = undefined;
+      fail(new Error("the charts' library does not load"));
+    };
+    document.head.append(script);
+  });
+  return loading;
+}
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function config() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const [ink, soft, line] = [colour("--ink"), colour("--ink-soft"), colour("--line")];
+  return {
+    background: "transparent",
+    font: "system-ui, sans-serif",
+    view: { stroke: line },
+    axis: { labelColor: soft, titleColor: ink, gridColor: line, domainColor: line, tickColor: line, titleFontWeight: 500 },
+    legend: { labelColor: ink, titleColor: ink },
+    title: { color: ink },
+  };
+}
+
+/**
+ * Draw a specification into an element, with `label` as its text alternative; gives the Vega view's result, whose `finalize`
+ * ends it. The chart is as wide as the element unless the specification is of several views.
+ */
+export async function draw(element, spec, label) {
+  const embed = await vega();
+  const wide = spec.width !== undefined && !spec.vconcat && !spec.hconcat && !spec.facet && !spec.repeat && !spec.spec;
+  const shown = wide ? { ...spec, width: "container", autosize: { type: "fit-x", contains: "padding" } } : spec;
+  element.setAttribute("role", "img");
+  element.setAttribute("aria-label", label);
+  const options = {
+    ast: true,
+    actions: false,
+    defaultStyle: false,
+    renderer: "svg",
+    config: config(),
+    tooltip: { disableDefaultStyle: true },
+  };
+  return embed(element, shown, options);
+}
+
+/** Call when colours change between dark and light; gives what ends it. */
+export function onScheme(redraw) {
+  dark.addEventListener("change", redraw);
+  return () => dark.removeEventListener("change", redraw);
+}

@@ -1,0 +1,6 @@
+import { make } from "../dom.js";
+
+export function mount(element, { api, draw, announce, link }) {
+  element.append(make("h1", {}, "Studies"));
+  return () => {};
+}
