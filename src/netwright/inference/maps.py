@@ -59,10 +59,10 @@ def grad_cam(model: fx.GraphModule, image: Tensor, place: int) -> Heat:
 def occlusion(call: Call, image: Tensor, place: int, step: Step | None = None) -> Heat:
     """By how much the probability of class `place` falls where a patch is covered: (height, width), -1 to 1.
 
-    `call` gives the logits of a normalized batch, `image` is (channels, height, width). A square patch of the mean colour, a fifth of
-    the shorter side wide, moves in thirds of itself; a pixel has the mean over the patches that cover it (Zeiler and Fergus
-    2014, with overlapping patches). Negative where covering helps. `step` is told how many of the patches are done, and ends
-    the work by what it raises. Raises NetwrightError for a class that is not there.
+    `call` gives the logits of a normalized batch, `image` is (channels, height, width). A square patch of the mean colour, a
+    fifth of the shorter side wide, moves in thirds of itself; a pixel has the mean over the patches that cover it (Zeiler and
+    Fergus 2014, with overlapping patches). Negative where covering helps. `step` is told how many of the patches are done,
+    and ends the work by what it raises. Raises NetwrightError for a class that is not there.
     """
     height, width = image.shape[1:]
     side = max(1, round(min(height, width) / _PATCHES))
