@@ -133,7 +133,8 @@ def races_figure(races: Sequence[Race]) -> Figure:
     places: dict[tuple[object, float], list[Race]] = {}
     for race in races:
         places.setdefault((race.landscape, race.noise), []).append(race)
-    told = [of[0].told() if len(of) == 1 else f"{of[0].told()} and {len(of) - 1} other starts" for of in places.values()]
+    others = {1: "", 2: " and another start"}
+    told = [of[0].told() + others.get(len(of), f" and {len(of) - 1} other starts") for of in places.values()]
     tuned = any(race.tunings for race in races)
     caption = f"{'; '.join(told)}. {'Tuned first' if tuned else 'Not tuned'}. x: minimum, circles: starts, diamonds: ends."
     chart = beside(*(_panel([t for race in of for t in race.trajectories]) for of in places.values()))
