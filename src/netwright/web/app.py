@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -17,18 +18,20 @@ from netwright.web import design_room, lab_room, predict_room, studies_room
 from netwright.web.exchange import Plain, Workbench, asking, reading, reply
 from netwright.web.jobs import Jobs
 from netwright.web.security import Guard
+from netwright.web.tickets import Tickets
 
 STATIC = Path(str(resources.files("netwright.web"))) / "static"
 
 
 def create_app(token: str, port: int, root: Path) -> Starlette:
     """The workbench of a server at `port` that asks for `token` and looks for runs and studies below `root`."""
-    workbench = Workbench(root.resolve(), Jobs())
+    workbench = Workbench(root.resolve(), Jobs(), Tickets())
     rooms = {"design": design_room, "lab": lab_room, "studies": studies_room, "predict": predict_room}
     api = [Mount(f"/{name}", routes=room.routes(workbench)) for name, room in rooms.items()]
     routes = [
         Route("/", _index, methods=["GET"]),
         Route("/static/vega.js", _vega, methods=["GET"]),
+        Route("/report/{word}", _reports(workbench.tickets), methods=["GET"]),
         Mount("/static", StaticFiles(directory=STATIC)),
         Mount("/api", routes=[*api, *_jobs(workbench.jobs), Route("/{rest:path}", _nothing)]),
     ]
@@ -51,6 +54,31 @@ def _bundle() -> bytes:
     import vl_convert
 
     return vl_convert.javascript_bundle().encode()  # type: ignore[no-any-return]
+
+
+# a report is a page of its own: it shows what is in it, and reaches nothing
+REPORT_CSP = "; ".join(
+    [
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "font-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+        "sandbox allow-downloads",
+    ]
+)
+
+
+def _reports(tickets: Tickets) -> Callable[[Request], Response]:
+    def report(request: Request) -> Response:
+        path = tickets.find(request.path_params["word"])
+        if path is None:
+            return PlainTextResponse("This address was good for ten minutes: open the report from the page again.", 404)
+        return FileResponse(path, media_type="text/html", headers={"Content-Security-Policy": REPORT_CSP})
+
+    return report
 
 
 async def _nothing(request: Request) -> Response:

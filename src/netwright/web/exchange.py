@@ -18,6 +18,7 @@ from netwright.errors import FailedError, NetwrightError
 
 if TYPE_CHECKING:
     from netwright.web.jobs import Jobs
+    from netwright.web.tickets import Tickets
 
 Plain = dict[str, Any]
 MOST_JSON = 256_000  # bytes of a question
@@ -25,10 +26,11 @@ MOST_JSON = 256_000  # bytes of a question
 
 @dataclass(frozen=True)
 class Workbench:
-    """What all rooms of a server share: the folder below which it looks, and its long actions."""
+    """What all rooms of a server share: the folder below which it looks, its long actions, and addresses of files."""
 
     root: Path
     jobs: Jobs
+    tickets: Tickets
 
 
 class _Refused(Exception):  # noqa: N818

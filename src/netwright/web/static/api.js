@@ -97,27 +97,37 @@ export function makeApi(watch) {
 }
 
 /**
- * Wrap a question of which only the newest answer counts: `ask(signal, ...values)` runs `wait` ms after the last call and
- * `show(answer)` gets its answer; a newer call aborts an older one. `fail(error)` gets what else went wrong.
+ * Wrap a question of which only the newest counts: `ask(signal, ...values)` runs for the last values as soon as the question
+ * before it is answered, and `show(answer)` gets what it says; `fail(error)` what went wrong. With `wait` it first lets so
+ * many ms pass without a call. What it gives is called with the values; its `stop()` ends it.
  */
-export function latest(ask, show, fail, wait = 30) {
-  let timer, controller;
-  const call = (...values) => {
-    clearTimeout(timer);
-    timer = setTimeout(async () => {
-      controller?.abort();
-      const mine = (controller = new AbortController());
-      try {
-        const answer = await ask(mine.signal, ...values);
-        if (!mine.signal.aborted) show(answer);
-      } catch (error) {
-        if (error.name !== "AbortError" && !mine.signal.aborted) fail(error);
+export function latest(ask, show, fail, wait = 0) {
+  let next, called = 0, busy = false;
+  const controller = new AbortController();
+  async function work() {
+    busy = true;
+    while (next && !controller.signal.aborted) {
+      const left = called + wait - performance.now();
+      if (left > 0) {
+        await new Promise((done) => setTimeout(done, left));
+        continue;
       }
-    }, wait);
+      const values = next;
+      next = undefined;
+      try {
+        const answer = await ask(controller.signal, ...values);
+        if (!controller.signal.aborted && (!next || !wait)) show(answer);
+      } catch (error) {
+        if (error.name !== "AbortError" && !next) fail(error);
+      }
+    }
+    busy = false;
+  }
+  const call = (...values) => {
+    next = values;
+    called = performance.now();
+    if (!busy) work();
   };
-  call.stop = () => {
-    clearTimeout(timer);
-    controller?.abort();
-  };
+  call.stop = () => controller.abort();
   return call;
 }

@@ -18,17 +18,25 @@ function vega() {
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
+/** The page's colours under the names that the chart layer's themes give them. */
 function config() {
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(name).trim();
-  const [ink, soft, line] = [colour("--ink"), colour("--ink-soft"), colour("--line")];
+  const [ink, soft, line, paper] = ["--ink", "--ink-soft", "--line", "--paper"].map(colour);
+  const named = { ink, paper, quiet: soft, grid: line };
+  const words = { labelColor: ink, titleColor: ink, labelFontSize: 11, titleFontSize: 12, titleFontWeight: 500 };
   return {
+    params: Object.entries(named).map(([name, value]) => ({ name, value })),
     background: "transparent",
     font: "system-ui, sans-serif",
     view: { stroke: line },
-    axis: { labelColor: soft, titleColor: ink, gridColor: line, domainColor: line, tickColor: line, titleFontWeight: 500 },
-    legend: { labelColor: ink, titleColor: ink },
-    title: { color: ink },
+    axis: { ...words, gridColor: line, domainColor: soft, tickColor: soft },
+    legend: { ...words, symbolStrokeColor: soft },
+    header: words,
+    title: { color: ink, subtitleColor: soft, fontSize: 13, subtitleFontSize: 11 },
+    text: { color: ink, fontSize: 11 },
+    rule: { color: soft },
+    line: { strokeCap: "round" },
   };
 }
 
