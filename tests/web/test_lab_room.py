@@ -54,7 +54,8 @@ def test_everything_of_the_library_is_offered(lab: Served) -> None:
 def test_a_scene_is_the_landscape(lab: Served) -> None:
     scene = lab.post("/lab/scene", CANYON)
     x0, x1, y0, y1 = scene["window"]
-    assert x0 < PLACE.start[0] < x1 and y0 < PLACE.start[1] < y1
+    assert x0 < PLACE.start[0] < x1
+    assert y0 < PLACE.start[1] < y1
     assert scene["minima"] == [[0, 0]]
     assert scene["starting"]["momentum"] == starting(PLACE, "momentum")
     line = np.array(scene["contours"][3]["points"]).reshape(-1, 2)
@@ -86,12 +87,12 @@ def test_several_starts_are_several_tracks(lab: Served) -> None:
 
 
 def test_slow_methods_become_a_long_action(lab: Served) -> None:
-    asked = CANYON | {"optimizers": [{"name": "newton", "settings": {"lr": 0.5}}], "starts": 3, "spread": 0.5, "budget": 900}
+    asked = CANYON | {"optimizers": [{"name": "newton", "settings": {"lr": 0.5}}], "starts": 40, "spread": 0.5, "budget": 60}
     job = lab.post("/lab/tracks", asked)
     assert job["state"] == "running"
     assert lab.post(f"/jobs/{job['id']}/cancel", {})["id"] == job["id"]
     assert followed(lab, job)["state"] == "cancelled"
-    few = followed(lab, lab.post("/lab/tracks", asked | {"budget": 9}))
+    few = lab.post("/lab/tracks", asked | {"budget": 9, "starts": 3})
     assert [track["evaluations"] for track in few["tracks"]] == [[0, 3, 6, 9]] * 3
 
 
@@ -103,7 +104,7 @@ def test_tuning_is_that_of_the_library(lab: Served) -> None:
     assert job["result"]["sgd"]["told"] == found.told()
 
 
-@pytest.mark.parametrize("form", ["json", "csv", "svg", "png", "html"])
+@pytest.mark.parametrize("form", ["json", "csv", "svg", "png"])
 def test_exports_are_those_of_the_library(lab: Served, form: str) -> None:
     job = followed(lab, lab.post("/lab/export", {"races": [CANYON], "form": form}))
     assert job["state"] == "done", job["error"]
@@ -118,7 +119,7 @@ def test_exports_are_those_of_the_library(lab: Served, form: str) -> None:
     elif form == "csv":
         assert content.decode() == made.to_csv()
     else:
-        assert content.startswith({"svg": b"<svg", "png": b"\x89PNG", "html": b"<!doctype html>"}[form])
+        assert content.startswith({"svg": b"<svg", "png": b"\x89PNG"}[form])
 
 
 def test_an_export_of_several_landscapes_and_starts(lab: Served) -> None:
@@ -156,7 +157,7 @@ WRONG = [
     ({"noise": -1}, "the noise is -1"),
     ({"seed": -1}, "seed is -1"),
     ({"optimizers": [{"name": "adamant"}]}, "there is no optimizer 'adamant'"),
-    ({"optimizers": [{"name": "sgd", "settings": {"lr": -1}}]}, "sgd does not take"),
+    ({"optimizers": [{"name": "sgd", "settings": {"lr": -1}}]}, "lr is -1"),
     ({"optimizers": [{"name": "sgd", "settings": {"foreach": 1}}]}, "the page does not set 'foreach'"),
     ({"optimizers": [{"name": "sgd", "settings": {"lr": [[]]}}]}, "expected a number"),
     ({"optimizers": [{"name": "sgd", "settings": {"alpha": 0.9}}]}, "sgd has no setting 'alpha'"),
