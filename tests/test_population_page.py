@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from netwright.errors import NetwrightError
-from netwright.report.charts import to_png, to_svg
-from netwright.report.population_charts import (
+from netwright.report.charts import (
     MOST_DOTS,
     edf_chart,
     error_against_macs,
     labels,
     short_name,
+    to_png,
+    to_svg,
     trend_panels,
     trends_chart,
 )

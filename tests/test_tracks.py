@@ -15,7 +15,7 @@ from netwright.lab import LANDSCAPES, Canyon, LeastSquares, Method, Saddle, Sphe
 from netwright.lab.methods import NAMES
 from netwright.lab.starting import largest_curvature, starting
 from netwright.lab.views import plane_of
-from netwright.report.lab_charts import contour_lines
+from netwright.report.charts import contour_lines
 
 STARTS = ((-4.0, 1.2), (0.5, -2.0), (3.0, 0.0))
 

@@ -2,45 +2,148 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from netwright.cli.arguments import option_json, print_json
+from netwright.cli.arguments import option_image, option_json, option_profile, print_json, read_network, read_profile
 from netwright.errors import NetwrightError
+
+if TYPE_CHECKING:
+    from netwright.spaces.population import Population
+
+RUN, STUDY, NET, FIGURES = "run", "study", "net", "figures"
 
 
 @click.command("report")
-@click.argument("studies", nargs=-1, required=True, metavar="STUDY...")
+@click.argument("subjects", nargs=-1, required=True, metavar="RUN|STUDY|NET...")
 @click.option("--study", "names", multiple=True, metavar="NAME", help="A study of the storages; again for more.")
 @click.option("--by", type=click.Choice(["macs", "params", "acts"]), help="Even out this complexity before errors are compared.")
+@option_image
+@click.option(
+    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Images at a time, for a NET's bytes and time."
+)
+@option_profile
 @click.option("-o", "--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="The page: an HTML file.")
 @option_json
-def command(studies: tuple[str, ...], names: tuple[str, ...], by: str | None, out: Path | None, as_json: bool) -> None:
-    """The designs of studies as populations: error distributions with bands, tests with verdicts, trends of each parameter.
+def command(
+    subjects: tuple[str, ...],
+    names: tuple[str, ...],
+    by: str | None,
+    image: int | None,
+    batch: int,
+    profile: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """One HTML page to send on: of a run, of a study, of studies side by side, or of networks.
 
-    STUDY is a study's folder, a population's JSON file, or a database (with --study NAME). Trials that were stopped early or
-    failed are counted and enter no statistic.
+    RUN is the folder of a finished `train` or `design`, or the JSON of `eval`: what was asked and decided, how good the network
+    is, where it errs. STUDY is a study's folder, a population's JSON file, or a database (with --study NAME): what was tried, the
+    front, error distributions; several are compared with tests and verdicts. NET is what `netwright cost` takes: diagrams and
+    costs, side by side. The page is one file without scripts that fetches nothing; every figure's numbers are in it as CSV.
 
     \b
+    Example: netwright report photos-30M -o photos.html
     Example: netwright report study-a study-c --by macs -o spaces.html
+    Example: netwright report resnet50 regnety_040 -o networks.html
     """
+    kinds = [STUDY if names else kind_of(word) for word in subjects]
+    kinds = [NET if kind == RUN and len(subjects) > 1 else kind for kind in kinds]
+    if STUDY in kinds and set(kinds) != {STUDY}:
+        other = subjects[next(i for i, kind in enumerate(kinds) if kind != STUDY)]
+        raise NetwrightError(f"{other} is no study: report studies and networks on pages of their own")
+    if kinds[0] == STUDY:
+        _studies(subjects, names, by, out, as_json)
+        return
+    if out is None and not as_json:
+        raise NetwrightError("say where the page is to be written with -o FILE")
+    if NET in kinds:
+        page, plain = _networks(subjects, image, batch, profile)
+    else:
+        page, plain = (_run if kinds[0] == RUN else _figures)(subjects[0], out is not None)
+    if out is not None:
+        _write(out, page)
+    if as_json:
+        print_json(plain)
+
+
+def kind_of(word: str) -> str:
+    """What a word of the command line names; what is none of the others is taken for a network."""
+    if "://" in word:
+        return STUDY
+    if word.endswith(".json"):
+        return _kind_of_json(word)
+    if not os.path.isdir(word):  # noqa: PTH112 (a name of any length may be asked about)
+        return STUDY if os.path.exists(word) and not word.endswith(".py") and ":" not in word else NET  # noqa: PTH110
+    result = Path(word) / "result.json"
+    if result.exists():
+        told = _read(result)
+        return STUDY if "trials" in told else RUN
+    return STUDY if (Path(word) / "work").is_dir() or not (Path(word) / "design.json").exists() else NET
+
+
+def _kind_of_json(word: str) -> str:
+    told = _read(Path(word))
+    if "confusion" in told and "top1" in told:
+        return FIGURES
+    return STUDY if "members" in told else NET
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from netwright.files import read_json
+
+    told = read_json(path)
+    return told if isinstance(told, dict) else {}
+
+
+def _write(out: Path, page: str) -> None:
     from netwright.files import write_text
+
+    write_text(out, page)
+    click.echo(f"written to {out}", err=True)
+
+
+def _run(word: str, paged: bool) -> tuple[str, Any]:
+    from netwright.training.reporting import run_report
+
+    return run_report(word) if paged else "", _read(Path(word) / "result.json")
+
+
+def _figures(word: str, paged: bool) -> tuple[str, Any]:
+    """An evaluation's JSON, as `netwright eval` wrote it."""
+    from netwright.report.pages import eval_page
+
+    told = _read(Path(word))
+    about = {"network": "a network", "data": word, "figures": f"read from {word}"}
+    return eval_page(told, about, missing="a file of figures has no pictures") if paged else "", told
+
+
+def _networks(words: tuple[str, ...], image: int | None, batch: int, profile: str | None) -> tuple[str, Any]:
+    from netwright.costing import cost
+    from netwright.costing.comparing import compare
+    from netwright.report.net_page import net_page
+
+    found = read_profile(profile, "fp32")
+    made = [cost(read_network(word), image, name=word, batch=batch, by="block", profile=found) for word in words]
+    compared = compare(*made)
+    return net_page(compared), compared.to_json()
+
+
+def _studies(words: tuple[str, ...], names: tuple[str, ...], by: str | None, out: Path | None, as_json: bool) -> None:
     from netwright.report.population_page import population_page
     from netwright.spaces.comparing import compare_populations
-    from netwright.spaces.population import Population, check_names, read_population
-    from netwright.studies import read_study
+    from netwright.spaces.population import check_names
 
-    populations: list[Population] = []
-    for word in studies:
-        if word.endswith(".json"):
-            populations.append(read_population(word))
-        else:
-            populations += [read_study(word, name).population() for name in names or (None,)]
+    populations, pages = _read_studies(words, names)
     check_names(populations)
-    if out is not None:
-        write_text(out, population_page(populations, by=by, title=" against ".join(one.name for one in populations)))
     compared = compare_populations(populations, by=by) if len(populations) > 1 else None
+    if out is not None:
+        several = len(populations) > 1 or not pages
+        title = " against ".join(one.name for one in populations)
+        _write(out, population_page(populations, by=by, title=title) if several else pages[0]())
     if as_json:
         made = {"populations": [one.to_json() for one in populations]}
         print_json(made | ({"compared": compared.to_json()} if compared else {}))
@@ -50,5 +153,23 @@ def command(studies: tuple[str, ...], names: tuple[str, ...], by: str | None, ou
     for population in populations:
         click.echo(f"{population.name}: {population.told()}, least error {100 * population.errors.min():.2f} %")
     click.echo("\n".join(row.told() for row in compared.rows) if compared else "", nl=compared is not None)
-    if out is not None:
-        click.echo(f"written to {out}")
+
+
+def _read_studies(words: tuple[str, ...], names: tuple[str, ...]) -> tuple[list[Population], list[Any]]:
+    """The populations, and for each study what makes its own page."""
+    from functools import partial
+
+    from netwright.spaces.population import read_population
+    from netwright.studies import read_study
+    from netwright.studies.searching import report
+
+    populations, pages = [], []
+    for word in words:
+        if word.endswith(".json"):
+            populations.append(read_population(word))
+            continue
+        for name in names or (None,):
+            study = read_study(word, name)
+            populations.append(study.population())
+            pages.append(partial(report, study))
+    return populations, pages

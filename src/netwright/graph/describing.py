@@ -1,4 +1,4 @@
-"""What a form for a design is made of: its fields as their annotations have them, and all that is wrong with values, field by field."""
+"""What a form for a design is made of: fields as their annotations have them, and what is wrong with values, field by field."""
 
 from __future__ import annotations
 
@@ -127,8 +127,9 @@ def _fields(cls: type[Value], plain: Plain, path: tuple[str | int, ...], faults:
     fields: Plain = {}
     for name, item in plain.items():
         before = len(faults)
-        fields[name] = _as_wanted(_read(item, (*path, name), faults), hints.get(name))
-        wrong = wrong_with(cls, name, fields[name])
+        value = _read(item, (*path, name), faults)
+        fields[name] = _as_wanted(value, hints.get(name))
+        wrong = wrong_with(cls, name, value)
         if wrong and len(faults) == before:  # what holds a wrong value is wrong because of it alone
             faults.append(Fault((*path, name), wrong))
     return fields

@@ -16,7 +16,7 @@ from netwright.lab.landscapes import Canyon, Landscape, Point, Sphere
 from netwright.lab.many import bound_of, can_share, lr_by_momentum, starts_at_once
 from netwright.lab.methods import Method
 from netwright.lab.trajectory import Walk
-from netwright.report.lab_charts import Window
+from netwright.report.charts import Window
 
 Array = NDArray[np.float64]
 _STRAY = -1  # "no minimum" in a basin map

@@ -17,8 +17,8 @@ from netwright.lab.newton import FUNCTIONS, Fit, newton_fits
 from netwright.lab.picture import Figure
 from netwright.lab.slices import Slice, random_slice, train_digits, training_slice
 from netwright.lab.views import plane_of
-from netwright.report import lab_charts
-from netwright.report.lab_charts import Path, Plane, beside
+from netwright.report import charts as drawn
+from netwright.report.charts import FAINT, Path, Plane, beside
 
 
 def newton(seed: int) -> Figure:
@@ -62,7 +62,7 @@ def _newton_panel(name: str, fits: tuple[Fit, ...], domain: tuple[float, float, 
     ends = [(fit.x, str(i)) for i, fit in enumerate(fits)] + [(fits[-1].reached, str(len(fits)))]
     places = FUNCTIONS[name](torch.tensor([x for x, _ in ends], dtype=torch.float64)).tolist()
     points = [{"x": x, "y": y, "step": label} for (x, label), y in zip(ends, places, strict=True)]
-    return lab_charts.newton_chart(curve, parabolas, points, domain, title)
+    return drawn.newton_chart(curve, parabolas, points, domain, title)
 
 
 def steps(seed: int) -> Figure:
@@ -77,7 +77,7 @@ def steps(seed: int) -> Figure:
         {"lr": made.optimum[0], "momentum": made.optimum[1], "label": "analytic optimum"},
         {"lr": made.best[0], "momentum": made.best[1], "label": "fastest cell"},
     ]
-    chart = lab_charts.steps_map(cells, edges, marks, (float(size[0]), float(size[1])), "")
+    chart = drawn.steps_map(cells, edges, marks, (float(size[0]), float(size[1])), "")
     data = {
         **made.landscape.to_json(),
         "epsilon": made.epsilon,
@@ -115,7 +115,7 @@ def basin_maps(seed: int) -> Figure:
     maps = [basins(landscape, method, window, budget=budget, seed=seed) for method in methods]
     plane = plane_of(landscape, window)
     names = ("wide basin", "narrow basin", "no minimum")
-    colours = dict(zip(names, ("#8fc1e3", "#f2b48c", "#e3e3e3"), strict=True))
+    colours = dict(zip(names, ("#8fc1e3", "#f2b48c", FAINT), strict=True))
     charts = [_basin_panel(plane, made, colours, names, legend=i == 2) for i, made in enumerate(maps)]
     shares = "; ".join(f"{made.method} {100 * made.share(0):.0f} %" for made in maps)
     lost = max(made.share(-1) for made in maps)
@@ -125,13 +125,13 @@ def basin_maps(seed: int) -> Figure:
         f"in the wide basin: {shares}. In no minimum (farther than {maps[0].tolerance:g}): at most {100 * lost:.1f} %. "
         "The notes: momentum tends to prefer large basins."
     )
-    chart = lab_charts.below(beside(*charts[:2]), beside(*charts[2:]))
+    chart = drawn.below(beside(*charts[:2]), beside(*charts[2:]))
     data = {**landscape.to_json(), "maps": [{"optimizer": str(made.method), "cells": made.rows()} for made in maps]}
     rows = [{"optimizer": str(made.method), **row} for made in maps for row in made.rows()]
     return Figure("basins", "From which start to which minimum", caption, chart, data, csv_table(rows))
 
 
-def _basin_panel(plane: Plane, made: BasinMap, colours: dict[str, str], names: tuple[str, ...], legend: bool) -> Any:
+def _basin_panel(plane: Plane, made: BasinMap, colours: dict[str, Any], names: tuple[str, ...], legend: bool) -> Any:
     wide, high = float(made.xs[1] - made.xs[0]) / 2, float(made.ys[1] - made.ys[0]) / 2
     cells = []
     for y, line in zip(made.ys.tolist(), made.ends.tolist(), strict=True):
@@ -139,7 +139,7 @@ def _basin_panel(plane: Plane, made: BasinMap, colours: dict[str, str], names: t
         for end, same in itertools.groupby(places, key=lambda place: place[1]):  # a rectangle for each run of equal ends
             xs = [x for x, _ in same]
             cells.append({"x": xs[0] - wide, "x2": xs[-1] + wide, "y": y - high, "y2": y + high, "end": names[end]})
-    return lab_charts.basin_map(plane, cells, colours, str(made.method), legend)
+    return drawn.basin_map(plane, cells, colours, str(made.method), legend)
 
 
 def slices(seed: int) -> Figure:
@@ -174,4 +174,4 @@ def _slice_panel(made: Slice, title: str, axes: tuple[str, str]) -> Any:
     plane = Plane(made.xs, made.ys, made.losses, [lowest], axes)
     places = made.path or ((0.0, 0.0),)
     paths = [Path("path of the training" if made.path else "end of the training", "momentum", places, [(0, 1.0)])]
-    return lab_charts.paths_chart(plane, paths, f"{title} (x: lowest loss of the grid, {made.losses.min():.2g})")
+    return drawn.paths_chart(plane, paths, f"{title} (x: lowest loss of the grid, {made.losses.min():.2g})")

@@ -17,7 +17,7 @@ from netwright.lab.picture import Figure, race_tables
 from netwright.lab.racing import Race, race, steps_csv
 from netwright.lab.trajectory import Trajectory, run
 from netwright.lab.views import plane_of, scene, window_around
-from netwright.report.lab_charts import COLOURS, Arrow, arrows_chart, below, beside, curves_chart, race_chart
+from netwright.report.charts import COLOURS, Arrow, arrows_chart, below, beside, curves_chart, race_chart
 
 _NOTES = {"form": "notes"}
 

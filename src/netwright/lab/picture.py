@@ -16,8 +16,7 @@ from netwright.files import writing
 from netwright.lab.racing import Race, races_csv
 from netwright.lab.trajectory import Trajectory
 from netwright.lab.views import scene
-from netwright.report.charts import Chart
-from netwright.report.lab_charts import below, beside, losses_chart, paths_chart, race_chart, to_png, to_svg, with_caption
+from netwright.report.charts import Chart, below, beside, losses_chart, paths_chart, race_chart, to_png, to_svg, with_caption
 
 SUFFIXES = (".svg", ".png", ".html", ".json", ".csv")
 _STYLE = "<style>td,th{text-align:left!important;vertical-align:top}figure{margin:0}figcaption{max-width:60rem}</style>"

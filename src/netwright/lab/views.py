@@ -10,7 +10,7 @@ import torch
 
 from netwright.lab.landscapes import Landscape
 from netwright.lab.trajectory import Trajectory
-from netwright.report.lab_charts import Path, Plane, Window
+from netwright.report.charts import Path, Plane, Window
 
 _FLATTEST, _TALLEST = 0.45, 1.15  # height of a window over its width
 _POINTS = 161

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
 from netwright.costing import Cost
 from netwright.report import charts
-from netwright.report.evaluating import Pixels, evaluation_sections
-from netwright.report.pages import Result, curve, details, figure, page, short_name, verdict, winner
+from netwright.report.evaluating import evaluation_sections
+from netwright.report.html import figure, page, table
+from netwright.report.pages import Beside, Result, curve, details, network, schedule, short_name, verdict
 from netwright.scaling.budget import shown
+from netwright.spaces.sampling import wilson
 from netwright.units import short_seconds
 
 WIDEST = 40  # characters of a field that is shown in the table of candidates
 
 
-def design_page(result: Result, table: Cost, worst: Sequence[Pixels] = ()) -> str:
-    """The report of `netwright design`: what was asked, what was tried, why this one won, how good it is.
-
-    `worst` are the pixels of the worst mistakes (see `evaluation_sections`).
-    """
-    sections = [verdict(result), f"<p>{escape(_asked(result))}</p>", _limits(result), _time(result), _candidates(result)]
-    sections += [_weights(result), _baselines(result), curve(result)]
-    sections += [*evaluation_sections(result["accuracy"], worst), winner(result, table), details(result)]
-    return page(f"netwright design: {short_name(result)}", [section for section in sections if section])
+def design_page(result: Result, costs: Cost, beside: Beside) -> str:
+    """The report of `netwright design`: what was asked, what was tried, why this one won, how good it is."""
+    sections = [verdict(result), f"<p>{escape(_asked(result))}</p>", _limits(result), _candidates(result), _time(result)]
+    sections += [_weights(result), _baselines(result), curve(result), schedule(beside.schedule)]
+    sections += evaluation_sections(result["accuracy"], beside.worst, beside.missing)
+    return page(f"netwright design: {short_name(result)}", [*sections, network(result, costs), details(result)])
 
 
 def _asked(result: Result) -> str:
@@ -47,19 +45,6 @@ def _training(result: Result) -> int:
     return int(pictures["train"]) + int(pictures.get("validation", 0))
 
 
-def table_of(names: Sequence[str], rows: Iterable[Sequence[str]], caption: str, marked: Sequence[bool] = ()) -> str:
-    """A table under its caption; marked rows stand out."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    lines = []
-    for place, row in enumerate(rows):
-        mark = ' class="winner"' if place < len(marked) and marked[place] else ""
-        lines.append(f"<tr{mark}>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
-    return (
-        f'<div class="scroll"><table><caption>{escape(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-    )
-
-
 def _limits(result: Result) -> str:
     rows = []
     for limit in result["limits"]:
@@ -72,7 +57,9 @@ def _limits(result: Result) -> str:
         name = limit["name"].replace("_", " ")
         name = "memory in training" if limit["name"] == "memory" else name
         rows.append([name, most, has, f"{100 * limit['has'] / limit['most']:.1f}", ", ".join(told)])
-    return table_of(["limit", "at most", "the network", "% of it", "for"], rows, "The limits, and what the network has.")
+    return "<h2>Limits</h2>" + table(
+        ["limit", "at most", "the network", "% of it", "for"], rows, "The limits, and what the network has."
+    )
 
 
 def _time(result: Result) -> str:
@@ -83,7 +70,7 @@ def _time(result: Result) -> str:
     rows = [[part, short_seconds(value), f"{100 * value / total:.0f}" if total else ""] for part, value in seconds.items()]
     rows.append(["together", short_seconds(total), ""])
     asked = "" if time["minutes"] is None else f" {short_seconds(60 * time['minutes'])} were asked for."
-    return f"<h2>How the time was spent</h2>{table_of(['for', 'time', '%'], rows, f'Wall time up to this report.{asked}')}"
+    return f"<h2>How the time was spent</h2>{table(('for', 'time', '%'), rows, f'Wall time up to this report.{asked}')}"
 
 
 def _candidates(result: Result) -> str:
@@ -91,18 +78,39 @@ def _candidates(result: Result) -> str:
     rows = [
         {
             "number": c["number"],
-            "macs": c["macs"] / 1e6,
+            "macs": c["macs"],
             "accuracy": 100 * c["validation_accuracy"],
             "winner": c["number"] == search["winner"],
         }
         for c in search["candidates"]
     ]
-    label = f"Validation accuracy against macs for {len(rows)} candidates; candidate {search['winner']} is the best"
+    best = max(rows, key=lambda row: bool(row["winner"]))
+    label = (
+        f"Validation accuracy against macs of {len(rows)} candidates; candidate {best['number']} won with "
+        f"{best['accuracy']:.1f} % at {best['macs']:,} macs"
+    )
     budget = result["budget"].get("max_macs")
-    svg = charts.to_svg(charts.accuracy_against_macs(rows, budget), label)
     line = ", the dashed line is the budget" if budget is not None else ""
     caption = f"Each dot is a candidate after its brief training; the winner is orange{line}."
-    return f"<h2>What was tried</h2>{figure(svg, caption)}{_candidate_table(search)}"
+    drawn = figure(charts.accuracy_against(rows, "macs", budget), label, caption, rows, "candidates")
+    return f"<h2>What was tried</h2><p>{escape(_why(search))}</p>{drawn}{_candidate_table(search)}"
+
+
+def _why(search: Result) -> str:
+    """Why the winner won, and how sure that is."""
+    ordered = sorted(search["candidates"], key=lambda c: -c["validation_accuracy"])
+    if len(ordered) < 2:
+        return "There was one candidate to choose from."
+    best = next(c for c in ordered if c["number"] == search["winner"])
+    second = next(c for c in ordered if c["number"] != search["winner"])
+    share, pictures = best["validation_accuracy"], search["planned"]["compared"]
+    low, high = wilson(share, pictures)
+    gap = 100 * (share - second["validation_accuracy"])
+    close = "so the choice between them is within chance" if second["validation_accuracy"] > low else "beyond its interval"
+    return (
+        f"Candidate {best['number']} won by validation accuracy: {100 * share:.1f} % (95 % interval {100 * low:.1f} to "
+        f"{100 * high:.1f} %), {gap:.1f} points before candidate {second['number']}, {close}."
+    )
 
 
 def _candidate_table(search: Result) -> str:
@@ -117,7 +125,7 @@ def _candidate_table(search: Result) -> str:
         rows.append([str(c["number"]), f"{100 * c['validation_accuracy']:.1f}", *figures, *values])
     head = ["#", "validation %", "macs", "params", "acts", "seconds", *fields]
     marked = [c["number"] == search["winner"] for c in ordered]
-    return table_of(head, rows, "Candidates, best first; counts for one image.", marked)
+    return table(head, rows, "Candidates, best first; counts for one image.", marked=marked)
 
 
 def _telling(values: list[Any]) -> bool:
@@ -137,7 +145,7 @@ def _weights(result: Result) -> str:
         marked.append(row["start"] == told["chosen"])
     head = ["start", "validation %", "95 % interval", "macs", "params", "epochs", "seconds"]
     caption = "Both learned from the training part alone, for the same time; validation pictures chose."
-    return f"<h2>From weights, or from scratch</h2>{table_of(head, rows, caption, marked)}"
+    return f"<h2>From weights, or from scratch</h2>{table(head, rows, caption, marked=marked)}"
 
 
 def _baselines(result: Result) -> str:
@@ -159,4 +167,4 @@ def _baselines(result: Result) -> str:
         "Networks of the zoo within the same limits, trained by the same recipe for the same time. Only one right: pictures that "
         "just the design, or just the baseline gets right; p: McNemar's exact test of these (above 0.05: undecided)."
     )
-    return f"<h2>Beside networks of the zoo</h2>{table_of(head, rows, caption, [True])}"
+    return f"<h2>Beside networks of the zoo</h2>{table(head, rows, caption, marked=[True])}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from netwright.report import charts
+from netwright.report.html import figure, table
 
 Accuracy = dict[str, Any]  # what training.results.accuracy_of gives
 Pixels = NDArray[np.uint8]  # (side, side, channels)
@@ -23,26 +24,18 @@ MOST_LEFT_OUT = 100
 THUMBNAIL = 128  # px
 
 
-def evaluation_sections(accuracy: Accuracy, worst: Sequence[Pixels] = ()) -> list[str]:
+def evaluation_sections(accuracy: Accuracy, worst: Sequence[Pixels] = (), missing: str = "") -> list[str]:
     """Figures, worst mistakes, confusion matrix, reliability diagram and a table of the classes, as pieces of HTML.
 
-    `worst` are the pixels of the pictures of `accuracy["worst"]`, in their order; without them there is no grid.
+    `worst` are the pixels of the pictures of `accuracy["worst"]`, in their order; without them there is no grid, and
+    `missing` says why.
     """
-    sections = [_figures(accuracy), _left_out(accuracy), _worst(accuracy, worst)]
+    sections = [_figures(accuracy), _left_out(accuracy), _worst(accuracy, worst, missing)]
     return [section for section in [*sections, _confusion(accuracy), _reliability(accuracy), _classes(accuracy)] if section]
 
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, kind: str = "") -> str:
-    """A table under its caption; `kind` is a class of the page's style ("words": cells stand left)."""
-    kind = f' class="{kind}"' if kind else ""
-    titles = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    told = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="scroll"><table{kind}>{told}<thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
 def _figures(accuracy: Accuracy) -> str:
@@ -69,7 +62,8 @@ def _figures(accuracy: Accuracy) -> str:
         ),
         ("cross entropy", f"{accuracy['loss']:.3f}", "nats"),
     ]
-    return f"<h2>How good it is</h2>{table(('', 'value', 'what it is'), rows, '', kind='words')}"
+    caption = f"Measured on {accuracy['of']:,} pictures."
+    return f"<h2>How good it is</h2>{table(('measure', 'value', 'what it is'), rows, caption, kind='words')}"
 
 
 def _classes_word(count: int) -> str:
@@ -87,14 +81,15 @@ def _left_out(accuracy: Accuracy) -> str:
     return f"<h2>Left out</h2>{table(('picture', 'reason'), rows, caption, kind='words')}"
 
 
-def _worst(accuracy: Accuracy, pixels: Sequence[Pixels]) -> str:
+def _worst(accuracy: Accuracy, pixels: Sequence[Pixels], missing: str) -> str:
     if not pixels:
-        return ""
+        told = f'<h2>Worst mistakes</h2><p class="note">Not shown: {escape(missing)}.</p>'
+        return told if missing and accuracy["worst"] else ""
     cells = []
     for one, shown in zip(accuracy["worst"], pixels, strict=True):
         said = f"{one['predicted']} ({_percent(one['probability'])} %)"
         told = f"{one['picture']}: {one['class']}, taken for {said}"
-        picture = f'<img src="{thumbnail(shown)}" alt="{escape(told)}" title="{escape(told)}" loading="lazy">'
+        picture = f'<img src="{thumbnail(shown)}" alt="{escape(told)}" title="{escape(told)}">'
         cells.append(f"<li>{picture}<b>{escape(said)}</b><span>is {escape(one['class'])}</span></li>")
     caption = (
         f"The {len(cells)} surest of {accuracy['of'] - accuracy['correct']:,} mistakes: what each was taken for, and what it is."
@@ -131,13 +126,18 @@ def _confusion(accuracy: Accuracy) -> str:
     everything = len(accuracy["by_class"])
     which = f"Of {everything:,} classes the {len(order)} that are confused most often. " if len(order) < everything else ""
     caption = which + "A row is a class, its columns are what its pictures were taken for; colour is the share of the row."
-    svg = charts.to_svg(charts.confusion_matrix(cells, order), f"Confusion matrix of {len(order)} classes")
     pairs = ""
     if wrong:
         rows = [(name, guess, f"{n:,}", _percent(n / sum(matrix[name].values()))) for name, guess, n in wrong[:MOST_PAIRS]]
         pairs = table(("class", "taken for", "pictures", "% of the class"), rows, "What is confused most often.", kind="pairs")
-    note = f'<figcaption class="note">{escape(caption)}</figcaption>'
-    return f"<h2>What is taken for what</h2><figure>{svg}{note}</figure>{pairs}"
+    label = f"Confusion matrix of {len(order)} classes: " + _most_told(wrong)
+    drawn = figure(charts.confusion_matrix(cells, order), label, caption, cells, "confusion")
+    return f"<h2>What is taken for what</h2>{drawn}{pairs}"
+
+
+def _most_told(wrong: list[tuple[str, str, int]]) -> str:
+    """The matrix in words."""
+    return "; ".join(f"{n:,} of {name} taken for {guess}" for name, guess, n in wrong[:3]) or "no mistakes"
 
 
 def _most_confused(accuracy: Accuracy, wrong: list[tuple[str, str, int]]) -> list[str]:
@@ -159,13 +159,14 @@ def _reliability(accuracy: Accuracy) -> str:
         for one in bins
     ]
     error = f"{100 * accuracy['calibration_error']:.1f}"
-    svg = charts.to_svg(charts.reliability(rows), f"Reliability diagram; the calibration error is {error} %")
     sure = sum(one["pictures"] * one["confidence"] for one in bins) / accuracy["of"]
     caption = (
         f"On average {_percent(sure)} % sure and {_percent(accuracy['top1'])} % right. Bars are shares of right pictures, dots "
         f"stand at the mean confidence; a dot below the dashed line is surer than it is right. Calibration error: {error} %."
     )
-    return f'<h2>Can its probabilities be trusted</h2><figure>{svg}<figcaption class="note">{caption}</figcaption></figure>'
+    label = f"Reliability diagram: {_percent(sure)} % sure on average, {_percent(accuracy['top1'])} % right"
+    drawn = figure(charts.reliability(rows), label, caption, rows, "calibration")
+    return f"<h2>Can its probabilities be trusted</h2>{drawn}"
 
 
 def _classes(accuracy: Accuracy) -> str:

@@ -1,64 +1,57 @@
-"""The HTML report of a run: one file, no scripts, nothing fetched."""
+"""The HTML reports of a training and of an evaluation, and the pieces that they share with that of a design."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from netwright.costing import Cost
 from netwright.costing.formats import to_html
 from netwright.report import charts
+from netwright.report.charts import Rows
 from netwright.report.evaluating import Pixels, evaluation_sections
+from netwright.report.html import diagram, facts, figure, page, scrolling_table
 from netwright.units import short_amount, short_seconds
 
 Result = dict[str, Any]
 MOST_NAMES = 20  # of pictures that were left out
 
-_STYLE = """
-:root { color-scheme: light dark; --line: #8885; --soft: #8881; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
-.lead { font-size: 1.1rem; } .note { color: color-mix(in srgb, currentColor 70%, transparent); font-size: .9rem; }
-figure { margin: 0; overflow-x: auto; } figure svg { max-width: 100%; height: auto; border-radius: 6px; }
-.scroll { overflow-x: auto; } caption { text-align: left; padding: .3rem 0; font-size: .9rem; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-td, th { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-td:first-child, th:first-child, .cost td:nth-child(-n+3), .cost th:nth-child(-n+3) { text-align: left; }
-tr.winner { background: #d55e0030; font-weight: 600; } tfoot th { border-top: 2px solid; }
-.words td, .words th, .pairs td:nth-child(2), .pairs th:nth-child(2) { text-align: left; }
-ul.grid { display: flex; flex-wrap: wrap; gap: .9rem; padding: 0; }
-.grid li { list-style: none; width: 8.5rem; font-size: .8rem; line-height: 1.25; }
-.grid li { overflow-wrap: anywhere; break-inside: avoid; } .grid b, .grid span { display: block; }
-.grid img { width: 8.5rem; height: 8.5rem; object-fit: contain; image-rendering: pixelated; background: #8882; }
-.grid img[src*="jpeg"] { image-rendering: auto; } details summary { cursor: pointer; }
-@media print { body { max-width: none; margin: 0; } h2 { break-after: avoid; } figure { break-inside: avoid; } }
-"""
 
+@dataclass(frozen=True)
+class Beside:
+    """What a report shows beside a run's result.
 
-def run_page(result: Result, table: Cost, worst: Sequence[Pixels] = ()) -> str:
-    """The report of `netwright train`: how good the network is, its learning curve, where it errs, its cost.
-
-    `worst` are the pixels of the worst mistakes (see `evaluation_sections`).
+    `worst` are the pixels of the worst mistakes (see `evaluation_sections`), `missing` says why they are not there; `schedule`
+    are rows of `epoch`, `lr` and `momentum` (None where the optimizer has none).
     """
-    sections = [verdict(result), curve(result), *evaluation_sections(result["accuracy"], worst)]
-    return page(
-        f"netwright train: {result['network']} on {short_name(result)}", [*sections, winner(result, table), details(result)]
-    )
+
+    worst: Sequence[Pixels] = ()
+    missing: str = ""
+    schedule: Rows | None = None
 
 
-def eval_page(accuracy: dict[str, Any], facts: dict[str, str], worst: Sequence[Pixels] = ()) -> str:
+def run_page(result: Result, table: Cost, beside: Beside) -> str:
+    """The report of `netwright train`: how good the network is, its course, where it errs, its cost."""
+    sections = [verdict(result), _asked(result), _decided(result), curve(result), schedule(beside.schedule)]
+    sections += evaluation_sections(result["accuracy"], beside.worst, beside.missing)
+    title = f"netwright train: {result['network']} on {short_name(result)}"
+    return page(title, [*sections, network(result, table), details(result)])
+
+
+def eval_page(accuracy: dict[str, Any], told: dict[str, str], worst: Sequence[Pixels] = (), missing: str = "") -> str:
     """The report of `netwright eval`: figures as `training.results.accuracy_of` gives them, and where they are from.
 
-    `facts` (word -> what it is; "network" and "data" among them) end the page; `worst` as in `run_page`.
+    `told` (word -> what it is; "network" and "data" among them) ends the page; `worst` and `missing` as in `Beside`.
     """
-    low, high = accuracy["interval_95"]
     lead = (
         f'<p class="lead"><strong>{100 * accuracy["top1"]:.1f} %</strong> of {accuracy["of"]:,} pictures right '
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %).</p>"
+        f"({_interval(accuracy)}).</p>"
     )
-    sections = [lead, *evaluation_sections(accuracy, worst), f"<h2>What was measured</h2>{_facts(facts)}"]
-    return page(f"netwright eval: {facts['network']} on {_last(facts['data'])}", sections)
+    sections = [lead, *evaluation_sections(accuracy, worst, missing)]
+    sections.append(f"<h2>What was measured</h2>{facts(told, 'Network, pictures, versions.')}")
+    return page(f"netwright eval: {told['network']} on {_last(told['data'])}", sections)
 
 
 def short_name(result: Result) -> str:
@@ -70,31 +63,53 @@ def _last(path: str) -> str:
     return path.rstrip("/").rsplit("/", 1)[-1]
 
 
-def page(title: str, sections: list[str]) -> str:
-    """A whole page of pieces of HTML under its title."""
-    body = "\n".join(sections)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
-        f"<body><main><h1>{escape(title)}</h1>\n{body}\n</main></body></html>\n"
-    )
+def _interval(accuracy: dict[str, Any]) -> str:
+    low, high = accuracy["interval_95"]
+    return f"95 % interval {100 * low:.1f} to {100 * high:.1f} %"
 
 
 def verdict(result: Result) -> str:
     """How good the network is, with the interval, and what it costs."""
     accuracy, cost = result["accuracy"], result["cost"]
-    low, high = accuracy["interval_95"]
     return (
         f'<p class="lead"><strong>{100 * accuracy["top1"]:.1f} %</strong> of {accuracy["of"]:,} held-out pictures right '
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %), with {short_amount(cost['macs'])} macs and "
+        f"({_interval(accuracy)}), with {short_amount(cost['macs'])} macs and "
         f"{short_amount(cost['params'])} params at {cost['image']} px.</p>"
-        '<p class="note">The held-out pictures served for no choice: not of the design, not of the epoch.</p>'
+        '<p class="note">The held-out pictures served for no choice: not of the design, not of the epoch. The interval is that '
+        "of so many pictures; another seed trains another network, and would differ too.</p>"
     )
 
 
-def figure(svg: str, caption: str) -> str:
-    """A chart over its caption."""
-    return f'<figure>{svg}<figcaption class="note">{escape(caption)}</figcaption></figure>'
+def _asked(result: Result) -> str:
+    data, recipe, pictures = result["data"], result["recipe"], result["data"]["pictures"]
+    optimizer = recipe["optimizer"]
+    start = "from scratch" if "started_from" not in data else "from trained weights"
+    told = (
+        f"Asked: train {result['network']} {start} on {pictures['train']:,} pictures of {len(data['classes']):,} classes "
+        f"({short_name(result)}) at {result['cost']['image']} px for {recipe['epochs']:,} epochs of {optimizer['name']} with a "
+        f"peak learning rate of {optimizer['lr']:g} for {optimizer['lr_batch'] or recipe['batch']} pictures, batch "
+        f"{recipe['batch']:,}, seed {data['seed']}."
+    )
+    return f"<p>{escape(told)}</p>"
+
+
+def _decided(result: Result) -> str:
+    """What the command chose by itself, and why."""
+    average = result["recipe"].get("ema", {}).get("decay", 0)
+    on, pictures = result["curve_measured_on"], result["data"]["pictures"]
+    kept = "the moving average of all steps" if average else "the last epoch's"
+    rows = [
+        ("weights", f"{kept}: no epoch is chosen by its accuracy, so the held-out figure is not a best of several"),
+        ("held-out part", f"{pictures.get('test', result['accuracy']['of']):,} pictures that no step has seen"),
+        ("curve", f"each epoch was measured on {on}, to be looked at only" if on else "measured on training pictures alone"),
+    ]
+    made = result.get("computed", {})
+    if made:
+        told = f"{made['precision']}, {str(made['layout']).replace('_', ' ')}" + (
+            ", compiled" if made["compiled"] == "yes" else ""
+        )
+        rows.append(("computed in", f"{told}; what was left to 'auto' was measured before the first step"))
+    return f"<h2>What was decided</h2>{facts(rows, 'Choices, and why.')}"
 
 
 def curve(result: Result) -> str:
@@ -109,24 +124,43 @@ def curve(result: Result) -> str:
         ]
     held_out = 100 * result["accuracy"]["top1"]
     label = f"Learning curve over {len(result['curve'])} epochs, ending at {held_out:.1f} % on held-out pictures"
-    svg = charts.to_svg(charts.learning_curve(rows, held_out), label)
     caption = f"Trained for {len(result['curve'])} epochs in {short_seconds(result['training_seconds'])}."
-    return f"<h2>Learning curve</h2>{figure(svg, caption)}"
+    drawn = figure(charts.learning_curve(rows, held_out), label, caption, result["curve"], "learning-curve")
+    losses = [{"epoch": epoch["epoch"], "loss": epoch["loss"]} for epoch in result["curve"]]
+    first, last = losses[0]["loss"], losses[-1]["loss"]
+    told = f"Training loss from {first:.3f} to {last:.3f} nats"
+    return f"<h2>Learning curve</h2>{drawn}{figure(charts.loss_curve(losses), told, f'{told}.', losses, 'loss')}"
 
 
-def winner(result: Result, table: Cost) -> str:
-    """What the network costs, block by block."""
-    rows = [{"block": line.name, "macs": line.macs / 1e6} for line in table.lines]
-    svg = charts.to_svg(charts.cost_by_block(rows), f"Macs of each of {len(rows)} blocks")
-    where = figure(svg, "Where the multiply-accumulates are spent.")
-    return f'<h2>What it costs</h2>{where}<div class="scroll">{to_html(table)}</div>'
+def schedule(rows: Rows | None) -> str:
+    """The learning rate and the momentum over the epochs."""
+    if not rows:
+        return ""
+    peak = max(row["lr"] for row in rows)
+    label = f"Learning rate over the epochs: up to {peak:.3g}, at the end {rows[-1]['lr']:.3g}"
+    drawn = figure(charts.schedule(rows), label, "As the recipe's schedule gives them.", rows, "schedule")
+    return f"<h2>Schedule</h2>{drawn}"
+
+
+def network(result: Result, table: Cost) -> str:
+    """The network's diagram, and what it costs, block by block."""
+    return f"<h2>The network</h2>{diagram(table.graph, result['network'])}<h2>What it costs</h2>{cost_section(table)}"
+
+
+def cost_section(table: Cost) -> str:
+    """Macs block by block, and the table of the costs."""
+    rows = [{"name": line.name, "macs": line.macs, "params": line.params, "acts": line.acts} for line in table.lines]
+    most = max(rows, key=lambda row: row["macs"])
+    label = f"Macs of {len(rows)} blocks; most are in {most['name']}: {short_amount(most['macs'])} of {short_amount(table.macs)}"
+    where = figure(charts.cost_by_layer(rows), label, "Where the multiply-accumulates are spent.", rows, f"{table.by}s")
+    return f"{where}{scrolling_table(to_html(table), 'What it costs')}"
 
 
 def details(result: Result) -> str:
     """Pictures, recipe, machine, versions."""
     data, machine, versions = result["data"], result["machine"], result["versions"]
     pictures = ", ".join(f"{count:,} {name}" for name, count in data["pictures"].items())
-    facts = {
+    told = {
         "pictures": f"{data['source']}: {pictures}",
         "classes": ", ".join(data["classes"]),
         "recipe": ", ".join(_leaves(result["recipe"])),
@@ -136,15 +170,13 @@ def details(result: Result) -> str:
         "finished": result["finished"],
     }
     if "computed" in result:
-        facts["computed with"] = ", ".join(_leaves(result["computed"]))
+        told["computed with"] = ", ".join(_leaves(result["computed"]))
     for part, names in result.get("left_out", {}).items():
         more = ", ..." if len(names) > MOST_NAMES else ""
-        facts[f"{part}: left out"] = f"{len(names):,} that cannot be read: {', '.join(names[:MOST_NAMES])}{more}"
+        told[f"{part}: left out"] = f"{len(names):,} that cannot be read: {', '.join(names[:MOST_NAMES])}{more}"
     if "onnx" in result:
-        facts["model.onnx"] = (
-            f"outputs differ from the model's by {result['onnx']['largest_difference']:.1e} of the largest logit"
-        )
-    return f"<h2>On which data and machine</h2>{_facts(facts)}"
+        told["model.onnx"] = f"outputs differ from the model's by {result['onnx']['largest_difference']:.1e} of the largest logit"
+    return f"<h2>On which data and machine</h2>{facts(told, 'Where the figures are from.')}"
 
 
 def _leaves(table: dict[str, Any], under: str = "") -> list[str]:
@@ -153,9 +185,3 @@ def _leaves(table: dict[str, Any], under: str = "") -> list[str]:
     for name, value in table.items():
         lines += _leaves(value, f"{under}{name}.") if isinstance(value, dict) else [f"{under}{name} {value}"]
     return lines
-
-
-def _facts(facts: dict[str, Any]) -> str:
-    style = "white-space: normal; text-align: left; overflow-wrap: anywhere"
-    lines = [f'<tr><td>{escape(name)}</td><td style="{style}">{escape(str(value))}</td></tr>' for name, value in facts.items()]
-    return f"<table>{''.join(lines)}</table>"

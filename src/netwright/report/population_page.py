@@ -6,22 +6,21 @@ from collections.abc import Sequence
 from html import escape
 
 from netwright.errors import NetwrightError
-from netwright.report.charts import to_svg
-from netwright.report.evaluating import table
-from netwright.report.pages import figure, page
-from netwright.report.population_charts import (
+from netwright.report.charts import (
+    Rows,
     edf_chart,
     error_against_macs,
+    inline,
     labels,
     told_fixed,
     trend_panels,
 )
+from netwright.report.html import download, figure, page, table
 from netwright.spaces.comparing import UNDECIDED, Comparisons, compare_populations, mean_interval, told_p
 from netwright.spaces.population import Population, check_names
-from netwright.spaces.statistics import LEVEL, Errors, edf_band, summary
+from netwright.spaces.statistics import LEVEL, Errors, edf, edf_band, summary
 from netwright.spaces.trends import best_intervals, trends
 
-_PANELS = ".panels { display: flex; flex-wrap: wrap; gap: .8rem .6rem; }"
 Interval = tuple[float, float] | None
 
 
@@ -102,7 +101,14 @@ def _edfs(errors: Sequence[Errors], compared: Comparisons | None, seed: int) -> 
     )
     if compared and compared.normalization:
         caption += f" Weighted for equal complexity: {compared.normalization.told()}."
-    return f"<h2>Error distributions</h2>{figure(to_svg(edf_chart(errors, bands), label), caption)}"
+    rows: Rows = [
+        {"space": one.name, "error": error, "share": share}
+        for one in errors
+        for steps in (edf(one),)
+        for error, share in zip(steps.errors.tolist(), steps.shares.tolist(), strict=True)
+    ]
+    drawn = figure(edf_chart(errors, bands), label, caption, rows, "error-distributions")
+    return f"<h2>Error distributions</h2>{drawn}"
 
 
 def _table(populations: Sequence[Population], errors: Sequence[Errors], seed: int) -> str:
@@ -155,8 +161,14 @@ def _tests(compared: Comparisons | None) -> str:
 
 
 def _costs(populations: Sequence[Population]) -> str:
-    svg = to_svg(error_against_macs(populations), f"Error against macs of {', '.join(labels([p.name for p in populations]))}")
-    return f"<h2>Error against cost</h2>{figure(svg, 'Each mark is a design that was trained to the end.')}"
+    rows: Rows = [
+        {"space": one.name, "macs": member.macs, "params": member.params, "acts": member.acts, "error": member.error}
+        for one in populations
+        for member in one.complete
+    ]
+    label = f"Error against macs of {', '.join(labels([p.name for p in populations]))}: {len(rows):,} designs"
+    caption = "Each mark is a design that was trained to the end."
+    return f"<h2>Error against cost</h2>{figure(error_against_macs(populations), label, caption, rows, 'errors')}"
 
 
 def _trends(populations: Sequence[Population], seed: int) -> str:
@@ -168,22 +180,24 @@ def _trends(populations: Sequence[Population], seed: int) -> str:
         "the stronger, the more often). p after Holm's correction over the parameters."
     )
     note = f'<p class="note">{escape(caption)}</p>'
-    return f"<style>{_PANELS}</style><h2>Trends</h2>{note}{''.join(parts)}" if any(parts) else ""
+    return f"<h2>Trends</h2>{note}{''.join(parts)}" if any(parts) else ""
 
 
 def _trend(population: Population, domain: tuple[float, float], seed: int) -> str:
     if not population.parameters:
         return ""
-    found, best = trends(population), best_intervals(population, seed=seed)
+    having, found, best = population.complete, trends(population), best_intervals(population, seed=seed)
     fixed = told_fixed(found)
     same = f'<p class="note">The same in all designs: {escape(fixed)}.</p>' if fixed else ""
     panels = trend_panels(population, found, best, domain)
     # one picture each: they wrap on a narrow page
-    drawn = "".join(to_svg(panel, f"Error over {name}: best {best[name].told()}") for name, panel in panels.items())
+    drawn = "".join(inline(panel, f"Error over {name}: best {best[name].told()}") for name, panel in panels.items())
     rows = [[name, best[name].told(), f"{found[name].n:,}"] for name in panels]
     listed = table(("parameter", "best designs", "n"), rows, "Likely best values (2.5 to 97.5 %).", kind="words")
     folded = f"<details><summary>Best values as a table</summary>{listed}</details>"
-    shown = f'<figure class="panels">{drawn}</figure>{folded}' if panels else ""
+    listing: Rows = [{**{name: member.parameters.get(name) for name in panels}, "error": member.error} for member in having]
+    numbers = f'<p class="note">{download(listing, f"trends-{population.name}")}</p>'
+    shown = f'<figure class="panels">{drawn}</figure>{numbers}{folded}' if panels else ""
     return f"<h3>{escape(population.name)}</h3>{shown}{same}"
 
 

@@ -2,43 +2,108 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from netwright.report.evaluating import table
-from netwright.report.pages import page
+from netwright.costing import Cost
+from netwright.report import charts
+from netwright.report.charts import Rows
+from netwright.report.html import diagram, facts, figure, page, table
+from netwright.report.pages import cost_section
 from netwright.report.population_page import population_sections
 from netwright.spaces.population import Population
 from netwright.units import short_amount, short_seconds
 
 Plain = dict[str, Any]
 SHOWN = 20  # trials in the tables
+MOST_CURVES = 100  # more hide each other
 
 
-def study_page(study: Plain, population: Population, asked: Sequence[tuple[str, str]]) -> str:
+def study_page(study: Plain, population: Population, asked: Sequence[tuple[str, str]], best: Cost | None = None) -> str:
     """One HTML file, without scripts, of a study as plain values (see `Study.to_json`) and as a population.
 
-    `asked` are words and what they are, for the table of what the study was asked.
+    `asked` are words and what they are, for the table of what the study was asked; `best` is the cost of the best design,
+    by block.
     """
-    sections = [_found(study), _best(study)]
+    sections = [_found(study), f"<h2>What was asked</h2>{facts(asked, 'The question of the study.')}"]
+    sections += [_tried(study), _best(study), _curves(study)]
+    if best is not None:
+        number = _front(study)[0]["number"]
+        sections += [f"<h2>The best design: trial {number}</h2>{diagram(best.graph, f'trial {number}')}{cost_section(best)}"]
     sections += population_sections([population]) if population.complete else []
-    sections += [_asked(asked), _failures(study)]
-    return page(f"netwright search: {study['study']}", [section for section in sections if section])
+    return page(f"netwright search: {study['study']}", [*sections, _machines(study), _failures(study)])
+
+
+def _front(study: Plain) -> list[Plain]:
+    """The trials of the front, the most accurate first."""
+    front = [trial for trial in study["trials"] if trial["number"] in study["front"]]
+    return sorted(front, key=lambda trial: -trial["accuracy"])
 
 
 def _found(study: Plain) -> str:
-    front = [trial for trial in study["trials"] if trial["number"] in study["front"]]
+    front = _front(study)
     if not front:
         return '<p class="lead">No trial is complete yet.</p>'
-    best = max(front, key=lambda trial: trial["accuracy"])
+    best = front[0]
     counts = ", ".join(f"{count:,} {status}" for status, count in study["counts"].items() if count)
     spent = short_seconds(sum(trial["seconds"] for trial in study["trials"]))
     return (
         f'<p class="lead"><strong>{100 * best["accuracy"]:.1f} %</strong> of the validation pictures right: trial '
         f"{best['number']}, {short_amount(best['macs'])} macs, {short_amount(best['params'])} params.</p>"
         f"<p>Trials: {escape(counts)}; {spent} of computing.</p>"
+        '<p class="note">Each accuracy is of one short training, on pictures that are no held-out ones. That of the best of many '
+        "is too high: chance chose it, too. <code>netwright train</code> this design to know what it is worth.</p>"
     )
+
+
+def _complete(study: Plain) -> list[Plain]:
+    return [trial for trial in study["trials"] if trial["status"] == "complete" and trial["accuracy"] is not None]
+
+
+def _tried(study: Plain) -> str:
+    """Accuracy of all complete trials over macs, and over the cost that the goal measures."""
+    done = _complete(study)
+    if not done:
+        return ""
+    measured = study["question"]["goal"].get("measure", "") if study["question"]["goal"].get("kind") != "accuracy" else ""
+    best, drawn = _front(study)[0], []
+    for quantity in dict.fromkeys(("macs", measured or "params")):
+        if any(quantity not in trial and quantity not in trial["costs"] for trial in done):
+            continue
+        rows: Rows = [
+            {
+                "number": trial["number"],
+                quantity: trial.get(quantity, trial["costs"].get(quantity)),
+                "accuracy": 100 * trial["accuracy"],
+                "winner": trial["number"] == best["number"],
+            }
+            for trial in done
+        ]
+        told = quantity.replace("_", " ")
+        label = f"Accuracy against {told} of {len(rows):,} trials; the best, {best['number']}, has {100 * best['accuracy']:.1f} %"
+        caption = f"Complete trials; the line is the front of accuracy and {told}, the best trial is orange."
+        drawn.append(figure(charts.accuracy_against(rows, quantity), label, caption, rows, f"trials-{told}"))
+    return f"<h2>What was tried</h2>{''.join(drawn)}"
+
+
+def _curves(study: Plain) -> str:
+    """The trials' accuracies over their epochs, of those that told them."""
+    told = [trial for trial in study["trials"] if len(trial["curve"]) > 1][-MOST_CURVES:]
+    front = _front(study)
+    told += [trial for trial in front[:1] if trial not in told and len(trial["curve"]) > 1]
+    rows: Rows = [
+        {"trial": trial["number"], "epoch": int(epoch), "accuracy": 100 * accuracy}
+        for trial in told
+        for epoch, accuracy in trial["curve"].items()
+    ]
+    if not rows:
+        return ""
+    best = str(front[0]["number"]) if front else ""
+    label = f"Accuracy over the epochs of {len(told)} trials" + (f"; the best is trial {best}" if best else "")
+    caption = f"{label}, in orange." if best else f"{label}."
+    return f"<h2>Learning curves</h2>{figure(charts.trial_curves(rows, best), label, caption, rows, 'curves')}"
 
 
 def _best(study: Plain) -> str:
@@ -61,8 +126,21 @@ def _row(trial: Plain) -> list[str]:
     return [str(trial["number"]), accuracy, *counts, choices, short_seconds(trial["seconds"]), trial["host"]]
 
 
-def _asked(asked: Sequence[tuple[str, str]]) -> str:
-    return f"<h2>What was asked</h2>{table(('', ''), [list(row) for row in asked], '', kind='words')}"
+def _machines(study: Plain) -> str:
+    """Which machines tried how many trials, for how long, with which versions."""
+    ended = [trial for trial in study["trials"] if trial["host"]]
+    counts = Counter(trial["host"] for trial in ended)
+    rows = []
+    for host, count in counts.items():
+        mine = [trial for trial in ended if trial["host"] == host]
+        versions = dict.fromkeys(", ".join(f"{name} {value}" for name, value in trial["versions"].items()) for trial in mine)
+        rows.append(
+            [host, f"{count:,}", short_seconds(sum(trial["seconds"] for trial in mine)), "; ".join(filter(None, versions))]
+        )
+    if not rows:
+        return ""
+    made = table(("machine", "trials", "time", "versions"), rows, "Where the trials ran.", kind="words")
+    return f"<h2>On which machines</h2>{made}"
 
 
 def _failures(study: Plain) -> str:

@@ -16,6 +16,7 @@ from netwright.inference.export import export_onnx
 from netwright.preprocessing import whole
 from netwright.progress import Progress
 from netwright.report.design_page import design_page
+from netwright.report.pages import Beside
 from netwright.scaling.budget import UNITS, Use
 from netwright.spaces import regnet_for
 from netwright.spaces import space as as_space
@@ -32,6 +33,7 @@ from netwright.studies.spending import SEARCH, TRIALS, Clock, Pace
 from netwright.studies.trying import Searched, middle, search
 from netwright.training.plan import Plan, open_for
 from netwright.training.recipes.recipe import Recipe
+from netwright.training.reporting import schedule_of
 from netwright.training.results import summary, worst_pictures, write_run
 from netwright.training.run import Run, load
 
@@ -231,7 +233,8 @@ def _finish(job: _Whole, found: Found, ending: Ending) -> None:
         **summary(run, final.plan, final.recipe, final.history, evaluation),
         "onnx": {"largest_difference": difference},
     }
-    write_run(output, run, final.recipe, result, partial(design_page, worst=worst_pictures(evaluation, held_out)))
+    beside = Beside(worst_pictures(evaluation, held_out), schedule=schedule_of(final.recipe))
+    write_run(output, run, final.recipe, result, partial(design_page, beside=beside))
 
 
 def _limits(asked: Asked, design: Design) -> list[dict[str, Any]]:

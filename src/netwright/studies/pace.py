@@ -62,5 +62,5 @@ def files_seconds() -> float:
         begun = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="netwright-") as folder:
             export_onnx(model, Path(folder) / "small.onnx", torch.zeros(4, 3, SMALL, SMALL), {})
-        charts.to_svg(charts.cost_by_block([{"block": "one", "macs": 1.0}]), "a rehearsal")
+        charts.to_svg(charts.cost_by_layer([{"name": "one", "macs": 1.0}]), "a rehearsal")
     return (time.perf_counter() - begun) / len(trace(design, SMALL).flat().rows)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from netwright.costing import cost
 from netwright.data import Source, open_source
 from netwright.errors import NetwrightError
 from netwright.files import Output, kept_or_temporary, read_json, write_json, write_text
@@ -279,4 +280,6 @@ def report(study: Study) -> str:
         ("recipe", recipe or "of the user's own evaluation"),
         ("seed", str(question.seed)),
     ]
-    return study_page(study.to_json(), study.population(), asked)
+    front = study.front
+    best = cost(front[0].design, question.image, channels=question.channels, by="block") if front else None
+    return study_page(study.to_json(), study.population(), asked, best)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from netwright.costing import Cost, cost
+from netwright.costing.profiles import describe_processor
 from netwright.data import Pictures, Source
 from netwright.data.pictures import Array
 from netwright.files import Output, write_json, write_text
@@ -109,7 +110,7 @@ def summary(run: Run, plan: Plan, recipe: Recipe, curve: list[Epoch], evaluation
         "curve": [asdict(epoch) for epoch in curve],
         "training_seconds": round(sum(epoch.seconds for epoch in curve), 2),
         "versions": {"netwright": VERSION, "torch": torch.__version__, "python": platform.python_version()},
-        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads(), "system": platform.system()},
+        "machine": {"processor": describe_processor(), "threads": torch.get_num_threads(), "system": platform.system()},
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 

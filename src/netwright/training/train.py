@@ -20,7 +20,7 @@ from netwright.files import Output, kept_or_temporary, read_json, write_json
 from netwright.graph import DEFAULT_IMAGE, Design, own_image, to_json, trace
 from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
-from netwright.report.pages import run_page
+from netwright.report.pages import Beside, run_page
 from netwright.runtime import build
 from netwright.runtime.fitting import WeightsNote
 from netwright.runtime.weights import Weights, open_weights, remember
@@ -36,6 +36,7 @@ from netwright.training.logs import Log, all_of, on_bar
 from netwright.training.machine import Machine, configured, device_of, used
 from netwright.training.plan import Plan, open_for
 from netwright.training.recipes.recipe import Recipe
+from netwright.training.reporting import schedule_of
 from netwright.training.results import summary, worst_pictures, write_run
 from netwright.training.run import Run, load, read_with_bar
 from netwright.training.teaching import teacher_of
@@ -205,7 +206,8 @@ def _train(output: Output, design: Design, job: Job, strict: bool) -> None:
         on = "held-out pictures" if plan.data.validation is None else "validation pictures"
         left_out = {name: [bad.name for bad in part.bad] for name, part in (("train", pictures), ("test", held_out)) if part.bad}
         made = {"command": "train", "curve_measured_on": on, "left_out": left_out, "computed": training.machine.fields()}
-        page = partial(run_page, worst=worst_pictures(evaluation, held_out))
+        beside = Beside(worst_pictures(evaluation, held_out), schedule=schedule_of(recipe))
+        page = partial(run_page, beside=beside)
         write_run(output, run, recipe, made | summary(run, plan, recipe, training.history, evaluation), page)
 
 

@@ -56,8 +56,11 @@ def listed() -> list[Plain]:
 
 def form(asked: Plain) -> Plain:
     """The fields of a network and of every class that may stand in them, and its values."""
-    design = asked_of({name: asked.get(name) for name in ("net", "design", "changes")}).design
-    return {"design": plain_value(design), "types": _types(plain_value(design)["type"])}
+    try:
+        design = asked_of({name: asked.get(name) for name in ("net", "design", "changes")}).design
+    except FaultyError as faulty:
+        return faulty.to_json()
+    return {"faults": [], "design": plain_value(design), "types": _types(plain_value(design)["type"])}
 
 
 def _types(first: str) -> dict[str, Any]:
@@ -80,12 +83,11 @@ def costed(plain: Plain) -> Plain:
     """What a network costs, and the same before it is scaled; or what is wrong with it."""
     try:
         asked = asked_of(plain)
-        design, image = asked.scaled
         row, before = asked.row(), asked.row(scaled=False)
     except FaultyError as faulty:
         return faulty.to_json()
     texts = {"python": python_of(asked), "command": command_of(asked)}
-    return {"faults": [], "name": asked.name, "design": plain_value(design), "cost": row, "unscaled": before} | texts
+    return {"faults": [], "name": asked.name, "design": plain_value(asked.scaled[0]), "cost": row, "unscaled": before} | texts
 
 
 def table(plain: Plain) -> Plain:
@@ -139,4 +141,4 @@ def compared(plain: Plain) -> Plain:
     try:
         return {"faults": [], "rows": Comparison(tuple([asked_of(one).cost() for one in several])).rows()}
     except FaultyError as faulty:
-        raise NetwrightError(str(faulty)) from None
+        return faulty.to_json()

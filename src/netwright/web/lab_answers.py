@@ -18,7 +18,7 @@ from netwright.lab.tracks import Track, tracks
 from netwright.lab.trajectory import finite, run
 from netwright.lab.tuning import tuned
 from netwright.lab.views import plane_of, window_around
-from netwright.report.lab_charts import COLOURS, Window, contour_lines, to_png
+from netwright.report.charts import COLOURS, Window, contour_lines, to_png
 from netwright.web.exchange import Plain, Workbench
 from netwright.web.jobs import Job
 from netwright.web.lab_asked import LANDSCAPE_SETTINGS, MOST, SETTINGS, Asked, asked_window, defaults_of, many_asked, word
@@ -60,9 +60,15 @@ def about() -> Plain:
         for name, place in LANDSCAPES.items()
         if name != "rotated-canyon"  # the canyon, rotated
     ]
-    methods = [{"name": name, "settings": defaults_of(Method(name)), "colour": COLOURS[name]} for name in NAMES]
+    methods = [{"name": name, "settings": defaults_of(Method(name)), "colour": _colour(name)} for name in NAMES]
     figures = [{"name": name, "told": told} for name, (told, _) in FIGURES.items()]
     return {"landscapes": places, "optimizers": methods, "settings": list(SETTINGS), "figures": figures, "most": MOST}
+
+
+def _colour(name: str) -> str:
+    """An optimizer's colour in all charts: one that CSS knows, or the theme's word for it."""
+    colour = COLOURS[name]
+    return colour if isinstance(colour, str) else str(colour.expr)
 
 
 def scene(question: Plain) -> Plain:

@@ -11,7 +11,7 @@ from netwright.lab.many import can_share
 from netwright.lab.methods import Method
 from netwright.lab.tracks import around
 from netwright.lab.trajectory import check_start
-from netwright.report.lab_charts import Window
+from netwright.report.charts import Window
 from netwright.web.exchange import Plain
 
 LANDSCAPE_SETTINGS = ("rotate", "condition", "batch", "wide", "narrow")

@@ -44,6 +44,7 @@ def listen(port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((HOST, port))
+        made.listen(128)  # from here on nobody is turned away: who asks early waits
     except OSError as error:
         made.close()
         raise NetwrightError(f"port {port} cannot be used ({error.strerror or error}): choose another with --port") from None

@@ -1,4 +1,4 @@
-"""The Studies room's answers: what runs and has run below the server's folder, studies with their trials, runs with their curves."""
+"""The Studies room's answers: what runs and has run below the server's folder, studies with trials, runs with curves."""
 
 from __future__ import annotations
 

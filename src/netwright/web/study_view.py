@@ -12,7 +12,7 @@ from netwright.report.diagram.draw import draw
 from netwright.spaces.statistics import Errors, edf_band
 from netwright.studies import Study
 from netwright.studies.study import plain_trial
-from netwright.studies.trials import COMPLETE, Trial
+from netwright.studies.trials import Trial
 from netwright.web.exchange import Plain
 from netwright.web.shown import shown
 

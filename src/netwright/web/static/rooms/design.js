@@ -153,7 +153,8 @@ export function mount(element, { api, announce, link }) {
     if (!told.faults.length) linked.show(told);
   }
 
-  function formed({ design, types }) {
+  function formed({ faults, design, types }) {
+    if (faults.length) return;
     fields.replaceChildren(
       ...fieldsOf(types, design, (name, value) => ask({ changes: { ...asked.changes, [name]: value } })),
     );

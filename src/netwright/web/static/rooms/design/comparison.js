@@ -29,7 +29,8 @@ export function comparison(api, announce, show, changed) {
     changed();
   }
 
-  function draw({ rows }) {
+  function draw({ faults, rows }) {
+    if (faults.length) return announce(faults.map((fault) => fault.told).join("; "));
     if (rows.length !== kept.length) return;
     const names = rows.map((row, i) => {
       const open = make("button", { type: "button", onclick: () => show(kept[i]) }, row.network);

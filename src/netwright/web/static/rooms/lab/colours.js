@@ -2,21 +2,20 @@
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
+let known;
+dark.addEventListener("change", () => (known = undefined));
+
 /** The colours of the page at this moment. */
 export function inks() {
+  if (known) return known;
   const style = getComputedStyle(document.documentElement);
   const of = (name) => style.getPropertyValue(name).trim();
-  return { ink: of("--ink"), soft: of("--ink-soft"), line: of("--line"), paper: of("--paper"), accent: of("--accent") };
+  known = { ink: of("--ink"), quiet: of("--ink-soft"), line: of("--line"), paper: of("--paper") };
+  return known;
 }
 
-/** A colour that stands out from the paper: dark ones are lightened on dark paper. */
-export function readable(colour) {
-  if (!dark.matches) return colour;
-  const parts = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
-  const light = (0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]) / 255;
-  const share = light < 0.05 ? 0.88 : light < 0.4 ? 0.45 : 0;
-  return `rgb(${parts.map((part) => Math.round(part + (255 - part) * share)).join(" ")})`;
-}
+/** An optimizer's colour: the charts' own, which is a colour or the theme's word for one. */
+export const readable = (colour) => inks()[colour] ?? colour;
 
 /** Of a contour line: the lower its loss, the more it stands out. */
 export function contourColour(share) {

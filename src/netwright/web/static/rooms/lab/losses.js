@@ -54,9 +54,9 @@ export class Losses {
   }
 
   drawBase() {
-    const context = this.base, { soft, line } = inks();
+    const context = this.base, { quiet, line } = inks();
     context.font = "11px system-ui, sans-serif";
-    context.fillStyle = soft;
+    context.fillStyle = quiet;
     context.strokeStyle = line;
     context.textAlign = "right";
     context.textBaseline = "middle";

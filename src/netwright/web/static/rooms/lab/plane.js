@@ -91,7 +91,7 @@ export class Plane {
   }
 
   drawBase() {
-    const context = this.base, { soft, line, ink, paper } = inks();
+    const context = this.base, { quiet, line, ink, paper } = inks();
     context.save();
     this.clip(context);
     context.lineWidth = 1;
@@ -105,7 +105,7 @@ export class Plane {
     context.restore();
     context.strokeStyle = line;
     context.strokeRect(LEFT + 0.5, EDGE + 0.5, this.width - LEFT - EDGE - 1, this.height - BOTTOM - EDGE - 1);
-    this.drawAxes(context, soft);
+    this.drawAxes(context, quiet);
   }
 
   drawAxes(context, colour) {

@@ -8,15 +8,25 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 
-from netwright.report.charts import BLUE, GREEN, HEIGHT, ORANGE, WIDTH, Chart, Rows, csv_data
+from netwright.report.charts.theme import (
+    BLUE,
+    COLOURS,
+    GREEN,
+    HEIGHT,
+    ORANGE,
+    WIDTH,
+    Chart,
+    Rows,
+    coloured,
+    csv_data,
+    dashed,
+    shaped,
+    themed,
+)
 from netwright.spaces.population import Population
 from netwright.spaces.statistics import Band, Errors, edf, summary
 from netwright.spaces.trends import Best, Trend, is_numeric
 
-# Okabe and Ito 2008, as in charts.py, without its yellow; lines differ in their dashes too
-COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
-_DASHES = ([1, 0], [7, 2], [2, 2], [8, 2, 2, 2], [4, 4], [10, 3], [1, 0], [5, 2])
-INK = "#222222"
 PANEL, PANEL_HEIGHT, COLUMNS = 190, 130, 4
 MOST_DOTS = 300  # of a panel: more only hide each other
 LONGEST_NAME = 44  # of a population in a legend
@@ -55,12 +65,7 @@ def _lines(shown: Sequence[str], title: str) -> tuple[alt.Color, alt.StrokeDash]
         symbolSize=400,
         symbolType="stroke",
     )
-    dashes = alt.Scale(domain=list(shown), range=[list(_DASHES[i % len(_DASHES)]) for i in range(len(shown))])
-    return alt.Color("label:N", scale=_colours(shown), legend=told), alt.StrokeDash("label:N", scale=dashes, legend=told)
-
-
-def _colours(shown: Sequence[str]) -> alt.Scale:
-    return alt.Scale(domain=list(shown), range=[COLOURS[i % len(COLOURS)] for i in range(len(shown))])
+    return alt.Color("label:N", scale=coloured(shown), legend=told), alt.StrokeDash("label:N", scale=dashed(shown), legend=told)
 
 
 def _columns(shown: Sequence[str]) -> int:
@@ -95,7 +100,7 @@ def edf_chart(errors: Sequence[Errors], bands: Sequence[Band | None]) -> Chart:
     y = alt.Y("share:Q", title=told, scale=alt.Scale(domain=[0, 1]))
     line = alt.Chart(csv_data(curves)).mark_line(interpolate="step-after", strokeWidth=2.2)
     layers.append(line.encode(x=x, y=y, color=colour, strokeDash=dash))
-    return alt.layer(*layers).properties(width=WIDTH + 60, height=HEIGHT + 60)
+    return themed(alt.layer(*layers).properties(width=WIDTH + 60, height=HEIGHT + 60))
 
 
 def error_against_macs(populations: Sequence[Population]) -> Chart:
@@ -110,19 +115,18 @@ def error_against_macs(populations: Sequence[Population]) -> Chart:
     macs = [row["macs"] for row in rows]
     room = 0.04 * (max(macs) - min(macs)) or 0.05 * max(macs) or 1
     told = alt.Legend(orient="bottom", title=None, labelLimit=560, columns=_columns(shown), labelFontSize=12)
-    shapes = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-    shape = alt.Scale(domain=shown, range=[shapes[i % len(shapes)] for i in range(len(shown))])
     chart = alt.Chart(csv_data(rows)).mark_point(size=34 if len(rows) < 300 else 16, filled=True, opacity=0.6)
-    return chart.encode(
+    made = chart.encode(
         x=alt.X(
             "macs:Q",
             title="macs for one image (millions)",
             scale=alt.Scale(domain=[min(macs) - room, max(macs) + room], nice=False),
         ),
         y=alt.Y("error:Q", title="error (%)", scale=alt.Scale(domain=[low, high], nice=False)),
-        color=alt.Color("label:N", scale=_colours(shown), legend=told),
-        shape=alt.Shape("label:N", scale=shape, legend=told),
-    ).properties(width=WIDTH + 60, height=HEIGHT)
+        color=alt.Color("label:N", scale=coloured(shown), legend=told),
+        shape=alt.Shape("label:N", scale=shaped(shown), legend=told),
+    )
+    return themed(made.properties(width=WIDTH + 60, height=HEIGHT))
 
 
 # ---------------------------------------------------------------- trends
@@ -146,7 +150,7 @@ def trends_chart(population: Population, trends: dict[str, Trend], best: dict[st
     """All panels of `trend_panels` as one chart, four to a row; None where no parameter varies."""
     panels = list(trend_panels(population, trends, best).values())
     rows = [alt.hconcat(*panels[i : i + COLUMNS], spacing=16) for i in range(0, len(panels), COLUMNS)]
-    return alt.vconcat(*rows, spacing=22) if rows else None
+    return themed(alt.vconcat(*rows, spacing=22)) if rows else None
 
 
 def _panel(population: Population, trend: Trend, best: Best, span: tuple[float, float]) -> Chart:
@@ -158,17 +162,10 @@ def _panel(population: Population, trend: Trend, best: Best, span: tuple[float, 
         for value, member in list(zip(values, having, strict=True))[:MOST_DOTS]
     ]
     scale = alt.Scale(domain=list(span), nice=False, zero=False)
-    y = alt.Y("error:Q", title=None, scale=scale, axis=alt.Axis(tickCount=4, labelFontSize=10))
+    y = alt.Y("error:Q", title="error (%)", scale=scale, axis=alt.Axis(tickCount=4, labelFontSize=10))
     draw = _over_numbers if numeric else _over_words
     panel = draw(dots, trend, best, y, [float(value) for value in values] if numeric else [])
-    title = alt.TitleParams(
-        short_name(trend.parameter, 28),
-        subtitle=_told(trend),
-        fontSize=12,
-        subtitleFontSize=10,
-        subtitleColor="#444",
-        anchor="start",
-    )
+    title = alt.TitleParams(_told(trend), fontSize=10, fontWeight="normal", anchor="start")
     return panel.properties(title=title, width=PANEL, height=PANEL_HEIGHT)
 
 
@@ -190,7 +187,7 @@ def _over_numbers(dots: Rows, trend: Trend, best: Best, y: alt.Y, values: Sequen
     scale = alt.Scale(domain=ends, type="log", base=2, nice=False) if wide else alt.Scale(domain=ends, nice=False, zero=False)
     form = "~s" if high >= 1e4 else "d" if all(float(value).is_integer() for value in values) else ".4~g"
     axis = alt.Axis(tickCount=4, values=_ticks(values, wide), grid=False, labelFontSize=10, format=form)
-    x = alt.X("x:Q", title=None, scale=scale, axis=axis)
+    x = alt.X("x:Q", title=short_name(trend.parameter, 28), scale=scale, axis=axis)
     layers = []
     if best.interval is not None:
         shade = _widened(best.interval, ends, wide)
@@ -263,7 +260,7 @@ def _over_words(dots: Rows, trend: Trend, best: Best, y: alt.Y, values: Sequence
         labelFontSize=10,
         labelAngle=0 if len(order) < 5 else -40,
     )
-    x = alt.X("x:Q", title=None, scale=alt.Scale(domain=ends, nice=False, zero=False), axis=axis)
+    x = alt.X("x:Q", title=short_name(trend.parameter, 28), scale=alt.Scale(domain=ends, nice=False, zero=False), axis=axis)
     layers = []
     for word, share in best.shares.items():
         if word in place:

@@ -13,26 +13,40 @@ import contourpy
 import numpy as np
 from numpy.typing import NDArray
 
-from netwright.report.charts import Chart, Rows, csv_data, to_png, to_svg
+from netwright.report.charts.theme import (
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    ORANGE,
+    PAPER,
+    QUIET,
+    Chart,
+    Colour,
+    Rows,
+    beside,
+    csv_data,
+    dashed,
+    themed,
+)
 
 # Okabe and Ito 2008, without its yellow; each optimizer keeps its colour in every figure, and lines also differ in their dashes
-COLOURS = {
-    "sgd": "#000000",
-    "momentum": "#0072B2",
-    "nesterov": "#D55E00",
+COLOURS: dict[str, Colour] = {
+    "sgd": INK,
+    "momentum": BLUE,
+    "nesterov": ORANGE,
     "adagrad": "#CC79A7",
-    "rmsprop": "#009E73",
+    "rmsprop": GREEN,
     "adam": "#E69F00",
     "adamw": "#56B4E9",
-    "nadam": "#8C564B",
-    "lion": "#7F3C8D",
-    "lamb": "#666666",
-    "muon": "#117733",
-    "newton": "#882255",
-    "newtoncg": "#332288",
+    "nadam": "#A65E50",
+    "lion": "#999933",
+    "lamb": QUIET,
+    "muon": "#3E9651",
+    "newton": "#AA4499",
+    "newtoncg": "#6B6BD6",
 }
-_DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [10, 3])
-INK, GREY = "#222222", "#9aa3ad"
+_CONTOUR = "#4A90C8"
 SIDE = 380  # px, of a square panel
 Array = NDArray[np.float64]
 Window = tuple[float, float, float, float]  # x from, x to, y from, y to
@@ -96,32 +110,25 @@ def contour_lines(plane: Plane, count: int = 14) -> list[tuple[float, Array]]:
 
 
 def contours(plane: Plane, count: int = 14) -> Rows:
-    """Contour lines as rows of `line`, `order`, `x`, `y`, `shade`: the lower the loss, the darker."""
+    """Contour lines as rows of `line`, `order`, `x`, `y`, `shade`: the lower the loss, the stronger the line."""
     rows: Rows = []
     for number, (share, line) in enumerate(contour_lines(plane, count)):
-        told = {"line": number, "shade": _shade(share)}
+        told = {"line": number, "shade": round(1 - 0.8 * share**0.5, 3)}
         rows += [{**told, "order": i, "x": round(float(x), 5), "y": round(float(y), 5)} for i, (x, y) in enumerate(line)]
     return rows
 
 
-def _shade(share: float) -> str:
-    """From blue at the lowest loss to pale grey at the highest."""
-    dark, pale = (122, 173, 216), (216, 221, 227)
-    mixed = [round(a + (b - a) * share**0.5) for a, b in zip(dark, pale, strict=True)]
-    return f"#{mixed[0]:02x}{mixed[1]:02x}{mixed[2]:02x}"
-
-
 def contour_layer(plane: Plane) -> Chart:
     """The contour lines."""
-    lines = alt.Chart(csv_data(contours(plane))).mark_line(strokeWidth=1, clip=True)
-    shade = alt.Color("shade:N", scale=None, legend=None)
-    return lines.encode(x=plane.x(), y=plane.y(), detail="line:N", order="order:Q", color=shade)
+    lines = alt.Chart(csv_data(contours(plane))).mark_line(strokeWidth=1, color=_CONTOUR, clip=True)
+    shade = alt.Opacity("shade:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)
+    return lines.encode(x=plane.x(), y=plane.y(), detail="line:N", order="order:Q", opacity=shade)
 
 
 def minima_layer(plane: Plane) -> Chart:
     """A small x at each minimum."""
     stars = [{"x": x, "y": y} for x, y in plane.minima]
-    mark = alt.Chart(csv_data(stars)).mark_point(shape="cross", size=90, fill=INK, stroke="white", angle=45, opacity=1, clip=True)
+    mark = alt.Chart(csv_data(stars)).mark_point(shape="cross", size=90, fill=INK, stroke=PAPER, angle=45, opacity=1, clip=True)
     return mark.encode(x=plane.x(), y=plane.y())
 
 
@@ -131,10 +138,9 @@ def colours(paths: Sequence[Path], legend: bool = True) -> tuple[Any, Any]:
     names = {path.label: path.name for path in paths}
     shown = alt.Legend(orient="bottom", title=None, labelLimit=400, symbolStrokeWidth=2.5, symbolSize=400, columns=4)
     colour = alt.Scale(domain=labels, range=[COLOURS.get(names[label], INK) for label in labels])
-    dashes = alt.Scale(domain=labels, range=[list(_DASHES[i % len(_DASHES)]) for i in range(len(labels))])
     return (
         alt.Color("label:N", scale=colour, legend=shown if legend else None),
-        alt.StrokeDash("label:N", scale=dashes, legend=shown if legend else None),
+        alt.StrokeDash("label:N", scale=dashed(labels), legend=shown if legend else None),
     )
 
 
@@ -151,13 +157,13 @@ def paths_chart(plane: Plane, paths: Sequence[Path], title: str = "") -> Chart:
     dots = base.mark_circle(size=16, clip=True, opacity=0.9).encode(color=colour)
     ends = [{"label": path.label, "x": path.places[-1][0], "y": path.places[-1][1]} for path in paths if not path.diverged]
     end = alt.Chart(csv_data(ends)).mark_point(
-        shape="diamond", size=90, filled=True, stroke="white", strokeWidth=1, opacity=1, clip=True
+        shape="diamond", size=90, filled=True, stroke=PAPER, strokeWidth=1, opacity=1, clip=True
     )
     layers = [contour_layer(plane), lines, dots, end.encode(x=plane.x(), y=plane.y(), color=colour)]
     starts = [{"x": x, "y": y} for x, y in dict.fromkeys(path.places[0] for path in paths)]
-    start = alt.Chart(csv_data(starts)).mark_point(size=110, color=INK, strokeWidth=2, fill="white", opacity=1, clip=True)
+    start = alt.Chart(csv_data(starts)).mark_point(size=110, color=INK, strokeWidth=2, fill=PAPER, opacity=1, clip=True)
     layers += [start.encode(x=plane.x(), y=plane.y()), minima_layer(plane)]
-    return alt.layer(*layers).properties(title=title, **plane.size)
+    return themed(alt.layer(*layers).properties(title=title, **plane.size))
 
 
 def _shown(path: Path, window: Window) -> list[tuple[float, float]]:
@@ -192,24 +198,14 @@ def losses_chart(paths: Sequence[Path], title: str = "", height: int = 260, floo
     )
     x = alt.X("evaluations:Q", title="evaluations", scale=alt.Scale(nice=False))
     lines = alt.Chart(csv_data(rows)).mark_line(strokeWidth=1.8, clip=True)
-    lines = lines.encode(x=x, y=y, detail="path:N", color=colour, strokeDash=dash)
-    return lines.properties(title=title, width=SIDE, height=height)
+    made = lines.encode(x=x, y=y, detail="path:N", color=colour, strokeDash=dash)
+    return themed(made.properties(title=title, width=SIDE, height=height))
 
 
 def race_chart(plane: Plane, paths: Sequence[Path], title: str = "") -> Chart:
     """Trajectories, and beside them their losses."""
     height = min(max(plane.size["height"], 200), 380)
     return beside(paths_chart(plane, paths, title), losses_chart(paths, height=height))
-
-
-def beside(*charts: Chart) -> Chart:
-    """Charts in a row, each with its own scales."""
-    return alt.hconcat(*charts, spacing=40).resolve_scale(color="independent", strokeDash="independent")
-
-
-def below(*charts: Chart) -> Chart:
-    """Charts in a column, each with its own scales."""
-    return alt.vconcat(*charts, spacing=36).resolve_scale(color="independent", strokeDash="independent")
 
 
 @dataclass(frozen=True)
@@ -219,7 +215,7 @@ class Arrow:
     label: str
     tail: tuple[float, float]
     head: tuple[float, float]
-    colour: str
+    colour: Colour
 
 
 def arrows_chart(plane: Plane, arrows: Sequence[Arrow], title: str = "", dots: Rows | None = None) -> Chart:
@@ -246,19 +242,20 @@ def arrows_chart(plane: Plane, arrows: Sequence[Arrow], title: str = "", dots: R
         spot = alt.Chart(csv_data(dots)).encode(x=plane.x(), y=plane.y())
         layers.append(spot.mark_circle(size=70, color=INK, opacity=1, clip=True))
         layers.append(spot.mark_text(dx=-9, align="right", fontSize=13, color=INK).encode(text="text:N"))
-    return alt.layer(*layers).resolve_scale(color="independent").properties(title=title, **plane.size)
+    return themed(alt.layer(*layers).resolve_scale(color="independent").properties(title=title, **plane.size))
 
 
-def curves_chart(rows: Rows, x_title: str, y_title: str, colour_by: dict[str, str], title: str = "") -> Chart:
+def curves_chart(rows: Rows, x_title: str, y_title: str, colour_by: dict[str, Colour], title: str = "") -> Chart:
     """Plain curves: rows of `x`, `y`, `label`; `colour_by` is label -> colour, in the legend's order."""
     scale = alt.Scale(domain=list(colour_by), range=list(colour_by.values()))
     legend = alt.Legend(orient="bottom", title=None, labelLimit=400, columns=2)
     chart = alt.Chart(csv_data(rows)).mark_line(strokeWidth=2.2, clip=True)
-    return chart.encode(
+    made = chart.encode(
         x=alt.X("x:Q", title=x_title, scale=alt.Scale(nice=False)),
         y=alt.Y("y:Q", title=y_title),
         color=alt.Color("label:N", scale=scale, legend=legend),
-    ).properties(title=title, width=SIDE, height=260)
+    )
+    return themed(made.properties(title=title, width=SIDE, height=260))
 
 
 def newton_chart(curve: Rows, parabolas: Rows, points: Rows, domain: Sequence[float], title: str) -> Chart:
@@ -269,7 +266,7 @@ def newton_chart(curve: Rows, parabolas: Rows, points: Rows, domain: Sequence[fl
     x = alt.X("x:Q", title="x", scale=alt.Scale(domain=list(domain[:2]), nice=False), axis=alt.Axis(grid=False))
     y = alt.Y("y:Q", title="f(x)", scale=alt.Scale(domain=list(domain[2:]), nice=False), axis=alt.Axis(grid=False))
     steps = sorted({row["step"] for row in parabolas})
-    range_ = [("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")[i % 6] for i in range(len(steps))]
+    range_ = [(ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", QUIET)[i % 6] for i in range(len(steps))]
     told = alt.Legend(orient="bottom", title="parabola fitted at step", symbolType="stroke", symbolStrokeWidth=2.5)
     colour = alt.Color("step:O", scale=alt.Scale(domain=steps, range=range_), legend=told)
     line = alt.Chart(csv_data(curve)).mark_line(color=COLOURS["momentum"], strokeWidth=2.4, clip=True).encode(x=x, y=y)
@@ -278,7 +275,7 @@ def newton_chart(curve: Rows, parabolas: Rows, points: Rows, domain: Sequence[fl
     dots = spots.mark_circle(size=60, color=INK, opacity=1, clip=True)
     above, below_ = (alt.Chart(csv_data(points[i::2])).mark_text(dy=dy, fontSize=12, color=INK) for i, dy in ((0, -11), (1, 14)))
     names = [part.encode(x=x, y=y, text="step:N") for part in (above, below_)]
-    return alt.layer(line, fits, dots, *names).properties(title=title, width=330, height=280)
+    return themed(alt.layer(line, fits, dots, *names).properties(title=title, width=330, height=280))
 
 
 def steps_map(cells: Rows, edges: Rows, marks: Rows, size: tuple[float, float], title: str) -> Chart:
@@ -297,23 +294,20 @@ def steps_map(cells: Rows, edges: Rows, marks: Rows, size: tuple[float, float], 
         return alt.Chart(csv_data(rows)).mark_rect(clip=True).encode(x=x, y=y, x2="lr2:Q", y2="momentum2:Q")
 
     done = cell([row for row in cells if row["steps"] is not None]).encode(color=steps)
-    kinds = {"diverges": "#f0f0f0", "not within the budget": "#b9bec4"}
+    kinds = {"diverges": FAINT, "not within the budget": "#9aa0a8"}
     rest = [{**row, "kind": "diverges" if row["diverged"] else "not within the budget"} for row in cells if row["steps"] is None]
     scale = alt.Scale(domain=list(kinds), range=list(kinds.values()))
-    kind = alt.Legend(title=None, labelLimit=300, symbolType="square", symbolStrokeColor="#888", symbolStrokeWidth=0.5)
+    kind = alt.Legend(title=None, labelLimit=300, symbolType="square", symbolStrokeColor="#888888", symbolStrokeWidth=0.5)
     other = cell(rest).encode(color=alt.Color("kind:N", scale=scale, legend=kind))
-    line = (
-        alt.Chart(csv_data(edges)).mark_line(color="#D55E00", strokeDash=[5, 3], clip=True).encode(x=x, y=y, order="momentum:Q")
-    )
+    line = alt.Chart(csv_data(edges)).mark_line(color=ORANGE, strokeDash=[5, 3], clip=True).encode(x=x, y=y, order="momentum:Q")
     spot = alt.Chart(csv_data(marks)).encode(x=x, y=y)
     shape = alt.Shape("label:N", scale=alt.Scale(range=["cross", "circle"]), legend=alt.Legend(title=None, labelLimit=400))
-    points = spot.mark_point(size=190, filled=True, fill="#D55E00", stroke="white", strokeWidth=1.5, opacity=1).encode(
-        shape=shape
-    )
-    return alt.layer(other, done, line, points).resolve_scale(color="independent").properties(title=title, width=460, height=360)
+    points = spot.mark_point(size=190, filled=True, fill=ORANGE, stroke=PAPER, strokeWidth=1.5, opacity=1).encode(shape=shape)
+    made = alt.layer(other, done, line, points).resolve_scale(color="independent")
+    return themed(made.properties(title=title, width=460, height=360))
 
 
-def basin_map(plane: Plane, cells: Rows, ends: dict[str, str], title: str, legend: bool) -> Chart:
+def basin_map(plane: Plane, cells: Rows, ends: dict[str, Colour], title: str, legend: bool) -> Chart:
     """From which start to which minimum: rows of `x`, `y` (centres), `x2`, `y2`, `end`; `ends` is end -> colour."""
     scale = alt.Scale(domain=list(ends), range=list(ends.values()))
     told = alt.Legend(orient="bottom", title="ends in", labelLimit=300, symbolType="square") if legend else None
@@ -321,33 +315,11 @@ def basin_map(plane: Plane, cells: Rows, ends: dict[str, str], title: str, legen
     rects = chart.encode(x=plane.x(), y=plane.y(), x2="x2:Q", y2="y2:Q", color=alt.Color("end:N", scale=scale, legend=told))
     size = {name: round(px * 0.68) for name, px in plane.size.items()}
     layers = alt.layer(rects, contour_layer(plane), minima_layer(plane)).resolve_scale(color="independent")
-    return layers.properties(title=title, **size)
+    return themed(layers.properties(title=title, **size))
 
 
 def with_caption(chart: Chart, title: str, caption: str) -> Chart:
     """The chart under its title and its caption, which is broken into lines."""
     lines = textwrap.wrap(caption, 150)
-    told = alt.TitleParams(
-        title, subtitle=lines, anchor="start", fontSize=15, subtitleFontSize=11.5, subtitleColor="#444", offset=16
-    )
+    told = alt.TitleParams(title, subtitle=lines, anchor="start", fontSize=15, subtitleFontSize=11.5, offset=16)
     return chart.properties(title=told, padding=14)
-
-
-__all__ = [
-    "Arrow",
-    "Path",
-    "Plane",
-    "arrows_chart",
-    "basin_map",
-    "below",
-    "beside",
-    "curves_chart",
-    "losses_chart",
-    "newton_chart",
-    "paths_chart",
-    "race_chart",
-    "steps_map",
-    "to_png",
-    "to_svg",
-    "with_caption",
-]

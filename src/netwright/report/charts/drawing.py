@@ -1,0 +1,74 @@
+"""Charts as files and as pieces of a page: SVG and PNG, drawn without a browser or a network."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from html import escape
+from pathlib import Path
+
+import vl_convert
+
+from netwright.errors import NetwrightError
+from netwright.files import writing
+from netwright.report.charts.theme import PALETTES, THEMES, Chart, Theme, config, themed
+
+# Stand-ins that become names of the page's style: the page says what they are, light, dark or printed
+_NAMES = {"ink": "#010203", "paper": "#010204", "quiet": "#010205", "grid": "#010206"}
+_PAGE = config(**_NAMES) | {"background": "transparent", "aria": False}
+
+
+def to_svg(chart: Chart, label: str, theme: Theme = "light") -> str:
+    """The chart as SVG with a text alternative."""
+    made = themed(chart, theme)
+    made.config = {**made.config, "aria": False}  # the text alternative is for the whole
+    return _named(_svg(made), label)
+
+
+def inline(chart: Chart, label: str) -> str:
+    """The chart as a piece of an HTML page, which it follows from light to dark: see `STYLE`."""
+    svg = _named(_svg(themed(chart, _PAGE)), label)
+    for name, stand_in in _NAMES.items():
+        svg = svg.replace(f'"{stand_in}"', f'"var(--chart-{name}, {PALETTES["light"][name]})"')
+    key = hashlib.sha256(svg.encode()).hexdigest()[:8]  # names within a picture are names of the whole page
+    return re.sub(r'(id="|url\(#)((?:clip|gradient|pattern)[\w-]*)', rf"\g<1>c{key}-\g<2>", svg)
+
+
+def _style() -> str:
+    """The page's names, as custom properties."""
+    light, dark = (";".join(f"--chart-{name}:{colour}" for name, colour in PALETTES[theme].items()) for theme in THEMES)
+    return f":root{{{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
+STYLE = _style()  # of a page with inline charts
+
+
+def _svg(chart: Chart) -> str:
+    svg: str = vl_convert.vegalite_to_svg(chart.to_json())
+    return svg
+
+
+def _named(svg: str, label: str) -> str:
+    told = escape("".join(c for c in label if c.isprintable()))
+    return re.sub(r"<svg ", lambda _: f'<svg role="img" aria-label="{told}" ', svg, count=1)
+
+
+def to_png(svg: str) -> bytes:
+    """The picture at two px for one."""
+    drawn: bytes = vl_convert.svg_to_png(svg, scale=2.0)
+    return drawn
+
+
+def save(chart: Chart, path: str | os.PathLike[str], label: str = "chart", theme: Theme = "light") -> Path:
+    """Write a chart as .svg or .png; whole or not at all.
+
+    Raises NetwrightError for another suffix or a path that cannot be written, FailedError where the disk fails or is full.
+    """
+    out = Path(path)
+    if out.suffix.lower() not in (".svg", ".png"):
+        raise NetwrightError(f"cannot tell the form of {out}: end it with .svg or .png")
+    svg = to_svg(chart, label, theme)
+    with writing(out) as temporary:
+        temporary.write_bytes(svg.encode() if out.suffix.lower() == ".svg" else to_png(svg))
+    return out
