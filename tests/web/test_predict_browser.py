@@ -21,7 +21,7 @@ def ready(page: Any, served: Served) -> Any:
     make_run(served.app.state.workbench.root / "mine")
     page.goto(f"{served.address}#predict")
     page.wait_for_selector(".predict .drop")
-    page.wait_for_selector("text=SqueezeNet: 3 classes, pictures of 32 × 32 px, colour.")
+    page.wait_for_selector("text=SqueezeNet: 3 classes")
     return page
 
 
@@ -84,7 +84,7 @@ def test_by_keyboard(ready: Any, tmp_path: Path) -> None:
             break
     page.keyboard.press("Enter")
     page.wait_for_function(
-        "document.querySelector('.cover').alt.startsWith('Occlusion') && !document.querySelector('.cover').hidden"
+        "() => document.querySelector('.cover').alt.startsWith('Occlusion') && !document.querySelector('.cover').hidden"
     )
     assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
 

@@ -137,13 +137,13 @@ class Lab {
     const starting = (told.scene ?? panel.scene).starting;
     for (const name of this.state.chosen) panel.settings[name] = { ...starting[name], ...panel.settings[name] };
     const asked = question(this.state, panel, this.about);
-    if (follow && panel === this.panel) asked.follow = this.state.follow;
+    if (follow && panel === this.panel) asked.follow = told.follow = this.state.follow;
     const answer = await this.api.post("/lab/tracks", asked, options);
     told.walked = answer.id ? await this.exporting.run("A race", (how) => this.api.follow(answer, { ...how, signal })) : answer;
     return told;
   }
 
-  answered(panel, { scene, walked }) {
+  answered(panel, { scene, walked, follow }) {
     if (!this.views.has(panel)) return;
     const { plane, title } = this.views.get(panel);
     this.say.textContent = "";
@@ -156,8 +156,7 @@ class Lab {
       if (first && panel === this.panel) this.showControls("landscape", "optimizers");
     }
     if (walked) {
-      if (walked.steps.length) panel.steps = walked.steps;
-      else if (panel.steps && walked.tracks[0]) panel.steps = null;
+      panel.steps = walked.steps.length ? { of: follow, list: walked.steps } : null;
       panel.walked = walked;
       plane.time = this.time;
       plane.setTracks(walked.tracks, panel.start ?? panel.scene.start);
@@ -450,13 +449,13 @@ class Lab {
     }
     this.followChoice.value = this.state.follow;
     const track = walked.tracks.find((one) => one.name === this.state.follow && one.start === 0);
-    if (!track || !steps) {
-      this.formulaText.replaceChildren(make("p", { class: "note" }, track ? "It comes when the start is let go." : "Choose an optimizer."));
+    if (!track || steps?.of !== this.state.follow) {
+      this.formulaText.replaceChildren(make("p", { class: "note" }, track ? "Being computed, or waiting for the start to be let go." : "Choose an optimizer."));
       return;
     }
-    const step = Math.min(stepsAt(track, this.time), steps.length - 1), { formula } = steps[step];
+    const last = steps.list.length - 1, step = Math.min(stepsAt(track, this.time), last), { formula } = steps.list[step];
     const lines = formula ? formula.split("; ").map((line) => make("code", {}, line)) : [make("p", { class: "note" }, "The start: no step has been taken.")];
-    this.formulaText.replaceChildren(make("p", {}, `Step ${step} of ${steps.length - 1}`), ...lines);
+    this.formulaText.replaceChildren(make("p", {}, `Step ${step} of ${last}`), ...lines);
   }
 
   /** Let the address say what is shown. */
