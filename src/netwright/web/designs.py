@@ -105,7 +105,7 @@ class Asked:
         return _row(self, scaled, own_profile())
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2048)
 def _row(asked: Asked, scaled: bool, profile: object) -> Plain:
     made = asked.cost(scaled)
     row: Plain = Comparison((made,)).rows()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from netwright.errors import NetwrightError
+from netwright.web import design_room
 from netwright.web.app import create_app
 from netwright.web.security import HOST, new_token
 
@@ -29,6 +31,7 @@ def serve(root: Path, *, port: int = 0, room: str = "design", browser: bool = Tr
     say(f"netwright ui: {address}")
     say(f"looking below {root.resolve()}; Ctrl-C ends it")
     server = make_server(app, address if browser else "")
+    threading.Thread(target=design_room.listed, name="the zoo's list", daemon=True).start()  # before it is asked for
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:  # uvicorn has closed all, and raises it again
