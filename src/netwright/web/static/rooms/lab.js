@@ -30,6 +30,7 @@ class Lab {
     this.views = new Map(); // panel -> {plane, element, title, ask}
     this.tuning = waiting(announce);
     this.exporting = waiting(announce);
+    this.racing = waiting(announce);
     this.losses = new Losses();
     this.ended = false;
   }
@@ -37,20 +38,39 @@ class Lab {
   async begin() {
     this.element.append(make("h1", {}, "Lab"), make("p", { class: "note" }, "The optimizers that train networks, on losses whose minima are known."));
     this.say = make("p", { class: "wrong", role: "alert" });
+    const loading = make("p", { class: "note" }, "Loading the optimizers …");
+    this.element.append(loading);
     try {
       this.about = await this.api.get("/lab/about");
     } catch (error) {
-      this.element.append(make("p", { class: "wrong" }, error.message));
+      loading.replaceWith(make("p", { class: "wrong", role: "alert" }, error.message));
       return;
     }
+    loading.remove();
     if (this.ended) return;
     this.colours = Object.fromEntries(this.about.optimizers.map((one) => [one.name, one.colour]));
     this.state = readState(this.link.read(), this.about);
     this.time = this.state.budget;
     this.build();
     this.dark = matchMedia("(prefers-color-scheme: dark)");
-    this.repaint = () => this.showAll(true);
+    this.repaint = () => (this.showAll(true), this.showControls());
     this.dark.addEventListener("change", this.repaint);
+    this.returned = () => this.state.panels.forEach((panel) => this.redrawn(panel));
+    addEventListener("netwright-back", this.returned);
+    this.linked = () => this.openLink();
+    addEventListener("hashchange", this.linked);
+    for (const panel of this.state.panels) this.addView(panel);
+    this.showControls();
+  }
+
+  /** Another link in the same tab; one without words leaves everything as it is. */
+  openLink() {
+    const words = this.link.read();
+    if (!location.hash.startsWith("#lab")) return;
+    if (!words.size) return this.remember(true);
+    for (const panel of [...this.views.keys()]) this.dropView(panel);
+    this.state = readState(words, this.about);
+    this.goTo(this.state.budget);
     for (const panel of this.state.panels) this.addView(panel);
     this.showControls();
   }
@@ -64,6 +84,9 @@ class Lab {
     this.losses.stop();
     this.tuning.stop();
     this.exporting.stop();
+    this.racing.stop();
+    removeEventListener("netwright-back", this.returned);
+    removeEventListener("hashchange", this.linked);
     this.figures?.stop();
   }
 
@@ -77,7 +100,7 @@ class Lab {
     const losses = make("section", { class: "card" }, make("h2", {}, "Loss above the lowest minimum"), this.losses.element);
     const where = make("section", { class: "card where" }, make("h2", {}, "Where each optimizer is"), this.table);
     const below = make("div", { class: "below" }, losses, this.formula, where);
-    const stage = make("div", { class: "stage" }, this.say, this.planes, this.transport(), below, this.figures.element);
+    const stage = make("div", { class: "stage" }, this.say, this.planes, this.racing.element, this.transport(), below, this.figures.element);
     this.element.append(make("div", { class: "bench" }, stage, this.controls));
   }
 
@@ -139,8 +162,13 @@ class Lab {
     const asked = question(this.state, panel, this.about);
     if (follow && panel === this.panel) asked.follow = told.follow = this.state.follow;
     const answer = await this.api.post("/lab/tracks", asked, options);
-    told.walked = answer.id ? await this.exporting.run("A race", (how) => this.api.follow(answer, { ...how, signal })) : answer;
+    told.walked = answer.id ? await this.raced(answer, signal) : answer;
     return told;
+  }
+
+  /** The result of a race that takes longer, unless it is cancelled. */
+  raced(job, signal) {
+    return this.racing.run("The race", (how) => this.api.follow(job, { ...how, signal: AbortSignal.any([how.signal, signal]) }));
   }
 
   answered(panel, { scene, walked, follow }) {
@@ -197,6 +225,7 @@ class Lab {
   }
 
   zoom(panel, times) {
+    if (!panel.scene) return;
     const [x0, x1, y0, y1] = panel.scene.window, x = (x0 + x1) / 2, y = (y0 + y1) / 2;
     const wide = ((x1 - x0) / 2) * times, high = ((y1 - y0) / 2) * times;
     panel.window = [x - wide, x + wide, y - high, y + high];
@@ -205,6 +234,7 @@ class Lab {
 
   /** A window of the same shape around all that was walked and the minima, but not around what diverged. */
   fit(panel) {
+    if (!panel.walked) return;
     const tracks = panel.walked.tracks.filter((track) => track.ended === "budget");
     const places = [...panel.scene.minima.flat(), ...(panel.start ?? panel.scene.start), ...tracks.flatMap((track) => track.places)];
     const [xs, ys] = [0, 1].map((axis) => places.filter((_, i) => i % 2 === axis));
