@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.web.kept import fill
 from tests.web.serving import Served, serving
 
 CHROMIUM = shutil.which("chromium")
@@ -21,6 +22,14 @@ def served(tmp_path: Path) -> Iterator[Served]:
     root.mkdir()
     with serving(root) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study and a run; not to be changed."""
+    made = tmp_path_factory.mktemp("kept")
+    fill(made)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +54,7 @@ def page(browser: Any, served: Served) -> Iterator[Any]:
     made.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
     made.on("pageerror", lambda error: said.append(str(error)))
     made.on("request", lambda request: asked.add(request.url))
-    made.set_default_timeout(20_000)
+    made.set_default_timeout(60_000)  # a busy machine is no fault of the page
     yield made
     context.close()
     assert said == []

@@ -79,6 +79,6 @@ def serving(root: Path, port: int = 0) -> Iterator[Served]:
     finally:
         app.state.workbench.jobs.close()
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         listening.close()
         assert not thread.is_alive()

@@ -51,7 +51,8 @@ def command(
     """Watch optimizers on landscapes of two parameters: the classes that train networks, in float64, with equal budgets.
 
     Alone it opens the page (netwright ui) in the lab. With options it makes a figure of the lecture notes or of the lab
-    (--figure), or a race of optimizers on a landscape (--landscape). The budget counts evaluations: a gradient is one, a Hessian of k variables is k. Without -o a race prints its table.
+    (--figure), or a race of optimizers on a landscape (--landscape). The budget counts evaluations: a gradient is one, a
+    Hessian of k variables is k. Without -o a race prints its table.
 
     \b
     Example: netwright lab --figure 1.5 -o adagrad.svg

@@ -88,7 +88,7 @@ def _maps(flat: Flat, narrow: int) -> list[Map]:
     for i, row in enumerate(flat.rows):
         reads = [maps[j] for j in row.inputs]
         place = reads[0].place if _shares(row, training=True) else i
-        learns = type(row.layer) in _WEIGHED or any([read.learns for read in reads])
+        learns = type(row.layer) in _WEIGHED or any(read.learns for read in reads)
         maps.append(Map(place, row.shape, _width(row, reads, narrow), learns))
     return maps
 

@@ -22,7 +22,9 @@ MOST_CANDIDATES = 1_000
 def run_of(found: Found) -> Plain:
     """How a run stands: `epochs` and the last `step` of its log, its `candidates`, and of a finished one its `result`."""
     events = list(_events(found.file("work", "log.jsonl")))
-    epochs = [event for event in events if event.get("event") == "epoch" and _numbers(event, "epoch")]
+    epochs = list(
+        {event["epoch"]: event for event in events if event.get("event") == "epoch" and _numbers(event, "epoch")}.values()
+    )
     steps = [event for event in events if event.get("event") == "step" and _numbers(event, "step", "of", "epoch", "loss")]
     told: Plain = {"command": found.command, "epochs": epochs, "step": steps[-1] if steps else None}
     told |= {"candidates": _candidates(found), "result": _result(found), "design": _design(found)}
