@@ -155,6 +155,9 @@ def test_no_package_is_named_like_a_public_function() -> None:
         "lab.methods",
         "lab.maps",
         "lab.newton",
+        "lab.starting",
+        "lab.tracks",
+        "inference.maps",
         "lab.trajectory",
     ],
 )

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,8 @@ def serving(root: Path, port: int = 0) -> Iterator[Served]:
     server = make_server(app)
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
     thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
     try:
         yield Served(port, app)
     finally:
