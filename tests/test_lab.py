@@ -495,7 +495,8 @@ def test_the_command_writes_a_race(tmp_path: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "say either --figure NAME"),
+        ("--optimizer adam", "--optimizer goes with --landscape NAME; alone, netwright lab opens the page"),
+        ("--seed 3", "--seed goes with --landscape NAME"),
         ("--figure 1.5 --landscape canyon -o x.svg", "say either --figure NAME"),
         ("--figure 1.9 -o x.svg", "there is no figure '1.9'; did you mean"),
         ("--figure 1.5", "say where to draw figure 1.5"),

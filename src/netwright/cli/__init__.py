@@ -30,6 +30,7 @@ COMMANDS = {  # name -> what --help says of it
     "search": "Try designs of a space on pictures, on one machine or many.",
     "report": "Studies as a page: error distributions side by side, with tests and trends.",
     "lab": "Watch optimizers on known landscapes; the figures of the lecture notes.",
+    "ui": "The workbench: a local page to design, watch and try networks.",
     "design": "From pictures and a budget to a trained, exported network.",
 }
 _MEASURING = ("bench", "calibrate")  # torch as it comes: where threads wait passively, small layers take twice as long

@@ -50,19 +50,24 @@ def command(
 ) -> None:
     """Watch optimizers on landscapes of two parameters: the classes that train networks, in float64, with equal budgets.
 
-    Either a figure of the lecture notes or of the lab (--figure), or a race of optimizers on a landscape (--landscape). The
-    budget counts evaluations: a gradient is one, a Hessian of k variables is k. Without -o a race prints its table.
+    Alone it opens the page (netwright ui) in the lab. With options it makes a figure of the lecture notes or of the lab
+    (--figure), or a race of optimizers on a landscape (--landscape). The budget counts evaluations: a gradient is one, a
+    Hessian of k variables is k. Without -o a race prints its table.
 
     \b
     Example: netwright lab --figure 1.5 -o adagrad.svg
     Example: netwright lab --landscape canyon --optimizer adam,nesterov --rotate 30 -o race.html
     """
-    if (figure is None) == (landscape is None):
+    if figure is not None and landscape is not None:
         raise click.UsageError(f"say either --figure NAME ({FIGURES}) or --landscape NAME")
+    if figure is None and landscape is None:
+        _refuse_others(context, (), f"goes with --landscape NAME; alone, netwright lab opens the page (figures: {FIGURES})")
+        _open_page()
+        return
     if out is not None and as_json:
         raise click.UsageError("choose one of -o and --json (-o race.json writes the same)")
     if figure is not None:
-        _refuse_others(context)
+        _refuse_others(context, _OF_A_FIGURE, "goes with --landscape: a figure's settings are its own, in its caption")
         made: Any = _figure(figure, seed, out, as_json)
     else:
         assert landscape is not None
@@ -78,13 +83,21 @@ def command(
         click.echo(str(made))
 
 
-def _refuse_others(context: click.Context) -> None:
-    """A figure's settings are its own."""
+_OF_A_FIGURE = ("figure", "seed", "as_json", "out")
+
+
+def _refuse_others(context: click.Context, allowed: tuple[str, ...], why: str) -> None:
+    """Refuse options that mean nothing here."""
     source = click.core.ParameterSource.DEFAULT
-    allowed = ("figure", "seed", "as_json", "out")
     for parameter in context.command.params:
         if parameter.name and parameter.name not in allowed and context.get_parameter_source(parameter.name) != source:
-            raise click.UsageError(f"{parameter.opts[0]} goes with --landscape: a figure's settings are its own, in its caption")
+            raise click.UsageError(f"{parameter.opts[0]} {why}")
+
+
+def _open_page() -> None:
+    from netwright.web.server import serve
+
+    serve(Path(), room="lab", say=click.echo)
 
 
 def _figure(name: str, seed: int, out: Path | None, as_json: bool) -> Any:

@@ -60,19 +60,26 @@ class Map(NamedTuple):
 
 def _shares(row: Row, training: bool) -> bool:
     """Whether the output of a layer lies in its input's storage."""
-    layer = row.layer
+    layer, kind = row.layer, type(row.layer)
+    if kind not in _SHARING:
+        return row.inplace
     if isinstance(layer, L.Shuffle):  # of one group, or of one channel each: nothing changes places
         return layer.groups in (1, row.shape[0])
-    return row.inplace or isinstance(layer, L.Flatten) or (isinstance(layer, L.Dropout) and not (training and layer.rate))
+    return not (isinstance(layer, L.Dropout) and training and layer.rate)
+
+
+_SHARING = {L.Shuffle, L.Flatten, L.Dropout}
+_WEIGHED = {L.Conv, L.Linear, L.Norm}
 
 
 def _width(row: Row, reads: Sequence[Map], narrow: int) -> int:
     """Bytes of an output's numbers: autocast narrows what convolutions and linear layers give; sums take the wider one."""
-    if isinstance(row.layer, (L.Conv, L.Linear)):
+    kind = type(row.layer)
+    if kind is L.Conv or kind is L.Linear:
         return narrow
-    if isinstance(row.layer, L.LocalNorm):
-        return FULL
-    return max([read.width for read in reads], default=FULL)
+    if len(reads) == 1 and kind is not L.LocalNorm:
+        return reads[0].width
+    return FULL if kind is L.LocalNorm else max([read.width for read in reads], default=FULL)
 
 
 def _maps(flat: Flat, narrow: int) -> list[Map]:
@@ -81,7 +88,7 @@ def _maps(flat: Flat, narrow: int) -> list[Map]:
     for i, row in enumerate(flat.rows):
         reads = [maps[j] for j in row.inputs]
         place = reads[0].place if _shares(row, training=True) else i
-        learns = isinstance(row.layer, (L.Conv, L.Linear, L.Norm)) or any(read.learns for read in reads)
+        learns = type(row.layer) in _WEIGHED or any(read.learns for read in reads)
         maps.append(Map(place, row.shape, _width(row, reads, narrow), learns))
     return maps
 
@@ -303,8 +310,10 @@ class Memory:
         return self.weights + self.maps
 
 
-def memory_of(graph: Graph, batch: int = 1, precision: Precision = "fp32", optimizer: str = "momentum") -> Memory:
-    """The bytes that the network of a graph takes in training and in inference.
+def memory_of(
+    graph: Graph, batch: int = 1, precision: Precision = "fp32", optimizer: str = "momentum", flat: Flat | None = None
+) -> Memory:
+    """The bytes that the network of a graph takes in training and in inference. `flat` is the flat graph, where it is at hand.
 
     Not counted: workspaces of convolutions, buffers (the norms' running statistics), gradients of maps, what an
     allocator rounds up, a device's context. Raises NetwrightError for a batch, a precision or an optimizer that
@@ -316,7 +325,7 @@ def memory_of(graph: Graph, batch: int = 1, precision: Precision = "fp32", optim
     >>> memory.training // 2**20, memory.inference // 2**20
     (2914, 391)
     """
-    flat, width, full = graph.flat(), number_bytes(precision), graph.params * FULL
+    flat, width, full = flat or graph.flat(), number_bytes(precision), graph.params * FULL
     saved = sum(saved_bytes(flat, batch, precision))
     maps = batch * width * max(live_numbers(flat))
     return Memory(batch, precision, optimizer, full, full, state_copies(optimizer) * full, saved, graph.params * width, maps)

@@ -113,7 +113,7 @@ class Cost:
         """The same for another batch."""
         from netwright.costing.memory import memory_of
 
-        return memory_of(self.graph, batch, self.precision, self.optimizer)
+        return memory_of(self.graph, batch, self.precision, self.optimizer, self.flat)
 
     def largest_batch(self, limit: int | str) -> int:
         """The largest batch that trains within `limit` bytes, or an amount such as '24GB'.

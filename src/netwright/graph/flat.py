@@ -48,7 +48,7 @@ def flatten(graph: Graph) -> Flat:
 def _append(rows: list[Row], graph: Graph, inputs: tuple[int, ...], prefix: str, stage: str, block: str) -> list[int]:
     """Append the layers of a graph that reads the rows `inputs`; returns the places of its outputs."""
     places: list[list[int]] = [[i] for i in inputs]  # of the maps that each node gives
-    overwrites = overwriting(graph)
+    overwrites = graph.overwriting
     for i, node in enumerate(graph.nodes[graph.inputs :], graph.inputs):
         name = prefix + node.name
         section = f"{block}.{node.section}" if block and node.section else node.section
@@ -70,15 +70,15 @@ _FORGETFUL = (Conv, Norm, Linear, Add)
 _INPLACE = {"relu", "relu6", "silu"}
 
 
-def overwriting(graph: Graph) -> set[int]:
+def overwriting(graph: Graph) -> frozenset[int]:
     """Places of the activations that may work in place: nobody else reads their input, and nobody's backward needs it."""
     readers = Counter(i for node in graph.nodes for i in node.inputs)
     readers.update(graph.outputs)
-    return {
+    return frozenset([
         i
         for i, node in enumerate(graph.nodes)
         if isinstance(node.layer, Activation)
         and node.layer.kind in _INPLACE
         and readers[node.inputs[0]] == 1
         and isinstance(graph.nodes[node.inputs[0]].layer, _FORGETFUL)
-    }
+    ])  # fmt: skip

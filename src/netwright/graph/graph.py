@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from netwright.errors import DesignError
-from netwright.graph.flat import Flat, Row, flatten
+from netwright.graph.flat import Flat, Row, flatten, overwriting
 from netwright.graph.layers import Counts, Item, Layer, Shape
 
 # A tape is one flat list: name, layer, input, shape, counts of the first node, then of the second, ... An
@@ -42,13 +42,14 @@ class Graph:
     Holds only what its outputs reach. Immutable, and shared: equal blocks are one object.
     """
 
-    __slots__ = ("_names", "_outputs", "_read", "_tape", "inputs", "shapes", "totals")
+    __slots__ = ("_names", "_outputs", "_overwriting", "_read", "_tape", "inputs", "shapes", "totals")
 
     def __init__(self, tape: Tape, inputs: int, outputs: tuple[int, ...]) -> None:
         self._names, sectioned = resolve_names(tuple(tape[::FIELDS]))
         self._tape = tape
         self._outputs = outputs
         self._read: tuple[tuple[Node, ...], tuple[int, ...]] | None = None
+        self._overwriting: frozenset[int] | None = None
         self.inputs = inputs
         self.shapes: tuple[Shape, ...] = tuple([tape[FIELDS * i + 3] for i in outputs])  # of the outputs
         params = macs = acts = 0
@@ -65,6 +66,13 @@ class Graph:
     def nodes(self) -> tuple[Node, ...]:
         """The layers and blocks in execution order, sections opened; the first ones are the inputs."""
         return self._reading()[0]
+
+    @property
+    def overwriting(self) -> frozenset[int]:
+        """The places of the nodes that may write their output over their input (see `flat.overwriting`)."""
+        if self._overwriting is None:
+            self._overwriting = overwriting(self)
+        return self._overwriting
 
     @property
     def outputs(self) -> tuple[int, ...]:

@@ -63,9 +63,9 @@ class Value:
         values = self.__dict__
         cls: Any = type(self)
         for name, check in _checks(cls):
-            expected = check(values[name])
-            if expected:
-                raise DesignError(f"{type(self).__name__}: {name} is {values[name]!r}, expected {expected}")
+            wrong = _wrong(cls, name, values[name], check)
+            if wrong:
+                raise DesignError(wrong)
         self.check()
 
     def check(self) -> None:
@@ -172,6 +172,20 @@ def _check_names(cls: type[Value], names: typing.Iterable[str]) -> None:
 Check = Callable[[Any], str]  # '' when the value fits, else what was expected
 
 
+def wrong_with(cls: Any, name: str, value: Any) -> str:
+    """What is wrong with a value for a field, in the words of the error that making the design would raise; '' for nothing."""
+    try:
+        _check_names(cls, [name])
+    except DesignError as error:
+        return str(error)
+    return _wrong(cls, name, value, dict(_checks(cls))[name])
+
+
+def _wrong(cls: Any, name: str, value: Any, check: Check) -> str:
+    expected = check(value)
+    return f"{cls.__name__}: {name} is {value!r}, expected {expected}" if expected else ""
+
+
 @functools.cache
 def _checks(cls: Any) -> tuple[tuple[str, Check], ...]:
     hints = typing.get_type_hints(cls, include_extras=True)
@@ -250,13 +264,14 @@ def to_json(design: Value, indent: int | None = 2) -> str:
     >>> from_json(to_json(network("resnet18"))) == network("resnet18")
     True
     """
-    return json.dumps({"schema": SCHEMA, **_plain(design)}, indent=indent)
+    return json.dumps({"schema": SCHEMA, **plain_value(design)}, indent=indent)
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value as JSON has it: designs with their `type`, tuples as lists."""
     if isinstance(value, Value):
-        return {"type": type_name(type(value))} | {name: _plain(item) for name, item in value.fields().items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+        return {"type": type_name(type(value))} | {name: plain_value(item) for name, item in value.fields().items()}
+    return [plain_value(item) for item in value] if isinstance(value, tuple) else value
 
 
 def from_json(text: str) -> Design:
@@ -304,10 +319,7 @@ def _value(plain: Any) -> Any:
         return plain
     fields = {name: _value(item) for name, item in plain.items() if name != "type"}
     kind = plain.get("type")
-    cls = _type_named(kind) if isinstance(kind, str) else None
-    if cls is None:
-        way_out = "import the file that defines it first (in a command: file.py:name with --weights)"
-        raise DesignError(f"unknown design {kind!r}: {way_out}{did_you_mean(str(kind), Value.registry)}")
+    cls = type_named(kind)
     _check_names(cls, fields)
     try:
         return cls(**fields)
@@ -315,8 +327,13 @@ def _value(plain: Any) -> Any:
         raise DesignError(f"{kind}: {error}") from None
 
 
-def _type_named(kind: str) -> type[Value] | None:
-    if kind not in Value.registry:
+def type_named(kind: Any) -> type[Value]:
+    """The class that JSON calls so. Raises DesignError for one that is not known."""
+    if not isinstance(kind, str) or kind not in Value.registry:
         for imports in Value.libraries:
             imports()
-    return Value.registry.get(kind)
+    cls = Value.registry.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        way_out = "import the file that defines it first (in a command: file.py:name with --weights)"
+        raise DesignError(f"unknown design {kind!r}: {way_out}{did_you_mean(str(kind), Value.registry)}")
+    return cls

@@ -15,9 +15,11 @@ from netwright.lab.landscapes import (
 from netwright.lab.maps import BasinMap, StepsMap, basins, heavy_ball_optimum, steps_map
 from netwright.lab.methods import Method
 from netwright.lab.newton import Fit, newton_fits
-from netwright.lab.picture import Figure, race_figure
+from netwright.lab.picture import Figure, race_figure, races_figure
 from netwright.lab.racing import Race, race
 from netwright.lab.slices import Slice, random_slice, train_digits, training_slice
+from netwright.lab.starting import starting
+from netwright.lab.tracks import Track, around, tracks
 from netwright.lab.trajectory import Step, Trajectory, run
 from netwright.lab.tuning import Tuning, tuned
 
@@ -39,8 +41,10 @@ __all__ = [
     "Sphere",
     "Step",
     "StepsMap",
+    "Track",
     "Trajectory",
     "Tuning",
+    "around",
     "basins",
     "figure",
     "heavy_ball_optimum",
@@ -48,9 +52,12 @@ __all__ = [
     "newton_fits",
     "race",
     "race_figure",
+    "races_figure",
     "random_slice",
     "run",
+    "starting",
     "steps_map",
+    "tracks",
     "train_digits",
     "training_slice",
     "tuned",

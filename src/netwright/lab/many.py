@@ -68,11 +68,17 @@ def _differing(methods: Sequence[Method]) -> list[dict[str, Any]]:
 
 def starts_at_once(landscape: Landscape, method: Method, starts: Tensor, budget: int, seed: int, noise: float) -> Tensor:
     """The last iterates (n, 2) of one method from the starts (n, 2)."""
-    parameter = starts.detach().clone().to(torch.float64).requires_grad_()
     last = starts
-    for place in _walk(landscape, method.make(parameter), [parameter], budget, seed, noise):
-        last = place[0]
+    for place in starts_walked(landscape, method, starts, budget, seed, noise):
+        last = place
     return last
+
+
+def starts_walked(landscape: Landscape, method: Method, starts: Tensor, budget: int, seed: int, noise: float) -> Iterator[Tensor]:
+    """The iterates (n, 2) of one method after each step, from the starts (n, 2) on."""
+    parameter = starts.detach().clone().to(torch.float64).requires_grad_()
+    for places in _walk(landscape, method.make(parameter), [parameter], budget, seed, noise):
+        yield places[0]
 
 
 def lr_by_momentum(landscape: Landscape, lrs: Tensor, momenta: Tensor, start: Point, budget: int) -> Iterator[Tensor]:

@@ -12,10 +12,10 @@ from typing import Any
 
 from netwright.errors import NetwrightError, did_you_mean
 from netwright.files import writing
-from netwright.lab.racing import Race
+from netwright.lab.racing import Race, races_csv
 from netwright.lab.trajectory import Trajectory
 from netwright.lab.views import scene
-from netwright.report.charts import Chart, race_chart, to_png, to_svg, with_caption
+from netwright.report.charts import Chart, below, beside, losses_chart, paths_chart, race_chart, to_png, to_svg, with_caption
 from netwright.report.html import figure, page, table
 
 SUFFIXES = (".svg", ".png", ".html", ".json", ".csv")
@@ -114,3 +114,33 @@ def race_figure(race: Race) -> Figure:
     caption = f"{race.told()}. {how}x: minimum, circle: start, diamonds: ends. Final losses: {results}."
     chart = race_chart(*scene(race.trajectories))
     return Figure("race", f"netwright lab: {race.landscape}", caption, chart, race.to_json(), race.to_csv(), race_tables(race))
+
+
+def races_figure(races: Sequence[Race]) -> Figure:
+    """Several races as one figure: those of one landscape share a panel, with the loss over evaluations below it.
+
+    Their optimizers are the same; one race is drawn as `race_figure` does.
+    """
+    if len(races) == 1:
+        return race_figure(races[0])
+    places: dict[tuple[object, float], list[Race]] = {}
+    for race in races:
+        places.setdefault((race.landscape, race.noise), []).append(race)
+    others = {1: "", 2: " and another start"}
+    told = [of[0].told() + others.get(len(of), f" and {len(of) - 1} other starts") for of in places.values()]
+    tuned = any(race.tunings for race in races)
+    caption = f"{'; '.join(told)}. {'Tuned first' if tuned else 'Not tuned'}. x: minimum, circles: starts, diamonds: ends."
+    chart = beside(*(_panel([t for race in of for t in race.trajectories]) for of in places.values()))
+    rows = [
+        {"landscape": str(race.landscape), "start": f"({race.start[0]:.4g}, {race.start[1]:.4g})", **row}
+        for race in races
+        for row in race.rows()
+    ]
+    title = f"netwright lab: {' and '.join(dict.fromkeys(str(race.landscape) for race in races))}"
+    data = {"races": [race.to_json() for race in races]}
+    return Figure("races", title, caption, chart, data, races_csv(races), {"Settings and results": rows})
+
+
+def _panel(trajectories: Sequence[Trajectory]) -> Chart:
+    plane, paths = scene(trajectories)
+    return below(paths_chart(plane, paths, str(trajectories[0].landscape)), losses_chart(paths))

@@ -113,7 +113,19 @@ def _asked(optimizer: str | Method, settings: Mapping[str, Settings]) -> tuple[M
 
 def steps_csv(trajectories: Sequence[Trajectory]) -> str:
     """A line for each step; the state in columns of its own, numbers in full."""
-    rows = [row for trajectory in trajectories for row in _rows(trajectory)]
+    return _csv([row for trajectory in trajectories for row in _rows(trajectory)])
+
+
+def races_csv(races: Sequence[Race]) -> str:
+    """As `steps_csv`, of several races: each line begins with its race's number, landscape and start."""
+    rows: list[dict[str, Any]] = []
+    for number, race in enumerate(races, 1):
+        told = {"race": number, "landscape": str(race.landscape), "start_x": race.start[0], "start_y": race.start[1]}
+        rows += [told | row for trajectory in race.trajectories for row in _rows(trajectory)]
+    return _csv(rows)
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     names = [name for name in names if name != "formula"] + ["formula"]
     text = io.StringIO()

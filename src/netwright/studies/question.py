@@ -73,13 +73,16 @@ class Question:
         return dict(json.loads(json.dumps(plain)))  # as a storage gives it back: lists for tuples
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> Question:
-        """The question that `to_json` gave. Raises NetwrightError for a space whose file is not there or has changed."""
+    def from_json(cls, plain: Mapping[str, Any], *, run_files: bool = True) -> Question:
+        """The question that `to_json` gave. Raises NetwrightError for a space whose file is not there or has changed.
+
+        Without `run_files` a user's own space is there by name only, and nothing of its file is run.
+        """
         profile = read_profile(plain["profile"], "the study") if plain["profile"] else None
         goal = _value(plain["goal"])
         assert isinstance(goal, Goal)
         return cls(
-            read_plain_space(plain["space"]),
+            read_plain_space(plain["space"], run_files=run_files),
             _limits(plain, profile),
             goal,
             plain["sampler"],
@@ -130,17 +133,25 @@ def plain_space(space: Space) -> dict[str, Any]:
     return made | {"classes": space.classes, "image": space.image}
 
 
-def read_plain_space(plain: Mapping[str, Any]) -> Space:
-    """The space of plain values. Raises NetwrightError for one that was a function of a program, or whose file is another now."""
+def read_plain_space(plain: Mapping[str, Any], *, run_files: bool = True) -> Space:
+    """The space of plain values. Raises NetwrightError for one that was a function of a program, or whose file is another now.
+
+    Without `run_files` these are spaces that have a name, but draw nothing.
+    """
     if "refined" in plain:
-        inner = read_plain_space(plain["refined"])
+        inner = read_plain_space(plain["refined"], run_files=run_files)
         return RefinedSpace(inner, tuple(plain["fixed"].items()), tuple(plain["shared"]), plain["called"])
     if "space" in plain:
         if "defined_in" in plain:
-            _define(plain["space"]["net"]["type"], plain)
+            kind = plain["space"]["net"]["type"]
+            if not run_files and kind not in Value.registry:
+                return OwnSpace(_not_run, plain["defined_in"], kind)
+            _define(kind, plain)
         space = _value(plain["space"])
         assert isinstance(space, Space)
         return space
+    if not run_files:
+        return OwnSpace(_not_run, str(plain.get("file", "")), str(plain.get("word", plain.get("function", ""))))
     if "function" in plain:
         alone = f"the space {plain['function']} is a function of the program that made the study, and only there"
         raise NetwrightError(f"{alone}: name a space as file.py:name to share it")
@@ -181,6 +192,10 @@ def file_of(space: Space) -> str:
     """The start of the SHA-256 of the file that a space is written in, '' for netwright's own and those of a program."""
     inner = space.space if isinstance(space, RefinedSpace) else space
     return digest(Path(inner.file)) if isinstance(inner, OwnSpace) and inner.file else ""
+
+
+def _not_run(pick: Any) -> None:
+    raise NetwrightError("the study was read without running its space's file")
 
 
 def digest(file: Path) -> str:

@@ -184,9 +184,11 @@ def plain_trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def read_study(storage: str, name: str | None = None) -> Study:
+def read_study(storage: str, name: str | None = None, *, run_files: bool = True) -> Study:
     """The study of a storage (a study's folder, a journal, a database); without a name the only one there.
 
-    Raises NetwrightError for a storage without that study, and for several without a name.
+    A space of the user's own is read from its file, as the study's workers do; without `run_files` it is only named, for studies
+    whose files one would not run. Raises NetwrightError for a storage without that study, and for several without a name.
     """
-    return Study.of(join(storage, name, lambda line: None))
+    ledger = join(storage, name, lambda line: None)
+    return Study.of(ledger, Question.from_json(ledger.settings, run_files=run_files))

@@ -100,16 +100,20 @@ class Plane:
         )
 
 
-def contours(plane: Plane, count: int = 14) -> Rows:
-    """Contour lines as rows of `line`, `order`, `x`, `y`, `shade`: near the lowest loss levels are denser and lines stronger."""
+def contour_lines(plane: Plane, count: int = 14) -> list[tuple[float, Array]]:
+    """Contour lines (n, 2), each with its level as a share from the lowest loss (0) to the highest (1); denser near 0."""
     finite = plane.losses[np.isfinite(plane.losses)]
     low, high = float(finite.min()), float(finite.max())
-    levels = low + (high - low) * (np.arange(1, count + 1) / (count + 1)) ** 2.2
-    generator = contourpy.contour_generator(plane.xs, plane.ys, plane.losses)
+    shares = (np.arange(1, count + 1) / (count + 1)) ** 2.2
+    generator: Any = contourpy.contour_generator(plane.xs, plane.ys, plane.losses)  # gives one of six kinds of lists
+    return [(float(share), line) for share in shares for line in generator.lines(low + (high - low) * float(share))]
+
+
+def contours(plane: Plane, count: int = 14) -> Rows:
+    """Contour lines as rows of `line`, `order`, `x`, `y`, `shade`: the lower the loss, the stronger the line."""
     rows: Rows = []
-    lines = [(level, line) for level in levels for line in generator.lines(float(level))]
-    for number, (level, line) in enumerate(lines):
-        told = {"line": number, "shade": round(1 - 0.8 * ((float(level) - low) / (high - low)) ** 0.5, 3)}
+    for number, (share, line) in enumerate(contour_lines(plane, count)):
+        told = {"line": number, "shade": round(1 - 0.8 * share**0.5, 3)}
         rows += [{**told, "order": i, "x": round(float(x), 5), "y": round(float(y), 5)} for i, (x, y) in enumerate(line)]
     return rows
 
@@ -144,10 +148,12 @@ def paths_chart(plane: Plane, paths: Sequence[Path], title: str = "") -> Chart:
     """Trajectories over contour lines, at equal units; a cross (x) is a minimum, the circle the start, diamonds the ends."""
     colour, dash = colours(paths, legend=False)
     rows = [
-        {"label": path.label, "order": i, "x": x, "y": y} for path in paths for i, (x, y) in enumerate(_shown(path, plane.window))
+        {"path": number, "label": path.label, "order": i, "x": x, "y": y}
+        for number, path in enumerate(paths)
+        for i, (x, y) in enumerate(_shown(path, plane.window))
     ]
     base = alt.Chart(csv_data(rows)).encode(x=plane.x(), y=plane.y())
-    lines = base.mark_line(strokeWidth=1.8, clip=True).encode(detail="label:N", order="order:Q", color=colour, strokeDash=dash)
+    lines = base.mark_line(strokeWidth=1.8, clip=True).encode(detail="path:N", order="order:Q", color=colour, strokeDash=dash)
     dots = base.mark_circle(size=16, clip=True, opacity=0.9).encode(color=colour)
     ends = [{"label": path.label, "x": path.places[-1][0], "y": path.places[-1][1]} for path in paths if not path.diverged]
     end = alt.Chart(csv_data(ends)).mark_point(
@@ -179,10 +185,10 @@ def losses_chart(paths: Sequence[Path], title: str = "", height: int = 260, floo
     first = max((path.losses[0][1] for path in paths), default=1.0)
     top, floor = 3 * max(first, 10 * floor), max(floor, 1e-12 * first)
     rows: Rows = []
-    for path in paths:
+    for number, path in enumerate(paths):
         for evaluations, loss in path.losses:
             value = top * 100 if not math.isfinite(loss) else min(max(loss, floor), top * 100)
-            rows.append({"label": path.label, "evaluations": evaluations, "loss": value})
+            rows.append({"path": number, "label": path.label, "evaluations": evaluations, "loss": value})
     low = max(floor, 0.5 * min(row["loss"] for row in rows))
     y = alt.Y(
         "loss:Q",
@@ -192,7 +198,7 @@ def losses_chart(paths: Sequence[Path], title: str = "", height: int = 260, floo
     )
     x = alt.X("evaluations:Q", title="evaluations", scale=alt.Scale(nice=False))
     lines = alt.Chart(csv_data(rows)).mark_line(strokeWidth=1.8, clip=True)
-    made = lines.encode(x=x, y=y, color=colour, strokeDash=dash)
+    made = lines.encode(x=x, y=y, detail="path:N", color=colour, strokeDash=dash)
     return themed(made.properties(title=title, width=SIDE, height=height))
 
 

@@ -125,8 +125,12 @@ def _rendered(svg: str, suffix: str) -> bytes:
 # ---------------------------------------------------------------- SVG
 
 
-def to_svg(picture: Picture) -> str:
-    """A picture as SVG text; millimetres outside, points inside."""
+def to_svg(picture: Picture, *, linked: bool = False) -> str:
+    """A picture as SVG text; millimetres outside, points inside.
+
+    A `linked` one says with every shape, in `data-rows`, which rows of the flat graph it stands for, copies included.
+    """
+    copies = picture.columns.copies if linked else None
     width, height = picture.width, picture.height
     millimetres = [f"{size * 25.4 / 72:.0f}mm" for size in (width, height)]
     svg = (
@@ -141,7 +145,7 @@ def to_svg(picture: Picture) -> str:
     parts = [svg, told, head, f'<rect width="{_n(width)}" height="{_n(height)}" fill="#ffffff"/>']
     order = {"panel": 0, "frame": 1, "line": 2, "shape": 3, "text": 4}
     for mark in sorted(picture.marks, key=lambda mark: order[_layer(mark)]):
-        parts.append(_svg(mark, picture.scale))
+        parts.append(_svg(mark, picture.scale, copies))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -151,7 +155,7 @@ def _layer(mark: Mark) -> str:
     return "line" if isinstance(mark, Line) else "text"
 
 
-def _svg(mark: Mark, scale: float) -> str:
+def _svg(mark: Mark, scale: float, copies: dict[int, list[int]] | None) -> str:
     if isinstance(mark, Text):
         anchor = "" if mark.anchor == "start" else f' text-anchor="{mark.anchor}"'
         weight = ' font-weight="bold"' if mark.bold else ""
@@ -161,7 +165,10 @@ def _svg(mark: Mark, scale: float) -> str:
         )
     if isinstance(mark, Line):
         return _path(mark, scale)
-    return _shape(mark, scale)
+    if copies is None or not mark.rows:
+        return _shape(mark, scale)
+    rows = " ".join(str(row) for place in mark.rows for row in copies.get(place, [place]))
+    return f'<g data-rows="{rows}">{_shape(mark, scale)}</g>'
 
 
 def _path(line: Line, scale: float) -> str:

@@ -128,27 +128,40 @@ def _decoded(paths: Sequence[Path], labelled: Labelled) -> Generator[_Read, None
 
 def _batch(call: Call, labelled: Labelled, part: _Read, top: int, skip_bad: bool) -> Iterator[Prediction]:
     """Predictions of pictures that were read, and of those that could not be."""
-    shown, classes = labelled.preprocessing, labelled.classes
     good = [pixels for _, pixels in part if not isinstance(pixels, BadPictureError)]
     bad = [pixels for _, pixels in part if isinstance(pixels, BadPictureError)]
     if bad and not skip_bad:
         raise bad[0]
-    best: Iterator[tuple[list[float], list[int]]] = iter(())
-    if good:
-        shares = call(Normalize(shown.mean, shown.std)(to_batch(np.stack(good)))).float().softmax(1).cpu()
-        if shares.shape[1] != len(classes):
-            raise NetwrightError(
-                f"the network has {shares.shape[1]} outputs, but {len(classes)} classes are named: export it again"
-            )
-        if not bool(shares.isfinite().all()):
-            raise FailedError("the network's outputs are no numbers: its weights are broken, or not those of this network")
-        values, places = shares.topk(min(top, len(classes)), dim=1)
-        best = zip(values.tolist(), places.tolist(), strict=True)
+    best = iter(likeliest(call, labelled, np.stack(good), top) if good else ())
     for path, pixels in part:
         if isinstance(pixels, BadPictureError):
             yield Prediction(str(path), (), pixels.reason)
         else:
-            yield Prediction(str(path), tuple((classes[i], value) for value, i in zip(*next(best), strict=True)))
+            yield Prediction(str(path), next(best))
+
+
+def likeliest(call: Call, labelled: Labelled, pixels: Array, top: int) -> list[tuple[tuple[str, float], ...]]:
+    """The `top` most probable classes of decoded pictures (n, image, image, channels), with their probabilities.
+
+    Raises FailedError where the network's outputs are no numbers.
+    """
+    classes = labelled.classes
+    shares = call(shown_to(labelled, pixels)).float().softmax(1).cpu()
+    if shares.shape[1] != len(classes):
+        raise NetwrightError(f"the network has {shares.shape[1]} outputs, but {len(classes)} classes are named: export it again")
+    if not bool(shares.isfinite().all()):
+        raise FailedError("the network's outputs are no numbers: its weights are broken, or not those of this network")
+    values, places = shares.topk(min(top, len(classes)), dim=1)
+    return [
+        tuple((classes[i], value) for value, i in zip(*one, strict=True))
+        for one in zip(values.tolist(), places.tolist(), strict=True)
+    ]
+
+
+def shown_to(labelled: Labelled, pixels: Array) -> Tensor:
+    """Decoded pictures (n, image, image, channels) as the network takes them: (n, channels, image, image), normalized."""
+    shown = labelled.preprocessing
+    return Normalize(shown.mean, shown.std)(to_batch(pixels))
 
 
 def file_call(network: OnnxNetwork) -> Call:

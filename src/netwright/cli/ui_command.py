@@ -1,0 +1,31 @@
+"""`netwright ui`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def option_page(command: click.decorators.FC) -> click.decorators.FC:
+    """--port, --browser and --root of the page."""
+    path = click.Path(file_okay=False, path_type=Path)
+    told = "Runs and studies are looked for below it."
+    command = click.option("--root", type=path, default=".", show_default=True, metavar="FOLDER", help=told)(command)
+    command = click.option("--browser/--no-browser", default=True, help="Open the browser.  [default: browser]")(command)
+    return click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="By default a free one.")(command)
+
+
+@click.command("ui")
+@option_page
+def command(port: int, browser: bool, root: Path) -> None:
+    """The workbench: a page of this machine's own, to design, to watch optimizers and studies, to try trained networks.
+
+    It answers on 127.0.0.1 only, and to those who have the token in the address that is printed. Ctrl-C ends it.
+
+    \b
+    Example: netwright ui --root runs/
+    """
+    from netwright.web.server import serve
+
+    serve(root, port=port, browser=browser, say=click.echo)

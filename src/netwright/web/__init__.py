@@ -1,0 +1,1 @@
+"""The workbench page: a local server and the page it serves, `netwright ui`."""

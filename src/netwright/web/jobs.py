@@ -1,0 +1,120 @@
+"""Long actions: each in a thread of its own, with progress that the page polls, and a way to stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from netwright.errors import NetwrightError
+from netwright.progress import Progress, Step
+from netwright.web.exchange import Plain, dumped, message_of
+
+RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
+MOST_AT_ONCE = 2  # the machine is the user's: more would only make each slower
+MOST_KEPT = 16
+MOST_BYTES = 16_000_000  # of one result as JSON
+
+
+class Cancelled(Exception):  # noqa: N818 - it is no error
+    """Raised inside of a job's work, at its next word of progress, after someone stopped it."""
+
+
+class Job(Progress):
+    """One long action, and the progress that its work reports to it (it is the `Progress` that the library takes)."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(quiet=True)
+        self.id = secrets.token_urlsafe(12)
+        self.title = title
+        self.state = RUNNING
+        self.done, self.total, self.word = 0, 0, ""
+        self.result: Any = None
+        self.error = ""
+        self.cancelled = threading.Event()
+
+    def say(self, line: str) -> None:
+        self.check()
+        self.word = line
+
+    @contextlib.contextmanager
+    def bar(self, title: str) -> Iterator[Step]:
+        self.word = title
+        yield self.step
+
+    def step(self, done: int, total: int, word: str = "") -> None:
+        """How much of the work is done; raises Cancelled where it is to stop."""
+        self.check()
+        self.done, self.total = done, total
+        self.word = word or self.word
+
+    def check(self) -> None:
+        """Raises Cancelled where the work is to stop; for work without steps."""
+        if self.cancelled.is_set():
+            raise Cancelled
+
+    def to_json(self) -> Plain:
+        """Where it stands, as the page reads it; with the result once it is done."""
+        told = {"id": self.id, "title": self.title, "state": self.state, "error": self.error}
+        return told | {"done": self.done, "total": self.total, "word": self.word, "result": self.result}
+
+
+class Jobs:
+    """The long actions of a server: few at once, few kept."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._lock = threading.Lock()
+
+    def start(self, title: str, work: Callable[[Job], Any]) -> Plain:
+        """Begin `work(job)`, which gives plain values; answers how the job stands.
+
+        Raises NetwrightError where too many run already.
+        """
+        job = Job(title)
+        with self._lock:
+            running = [other for other in self._jobs.values() if other.state == RUNNING]
+            if len(running) >= MOST_AT_ONCE:
+                titles = " and ".join(other.title for other in running)
+                raise NetwrightError(f"{MOST_AT_ONCE} long actions run already ({titles}): wait, or cancel one")
+            for old in [key for key, other in self._jobs.items() if other.state != RUNNING][: len(self._jobs) + 1 - MOST_KEPT]:
+                del self._jobs[old]
+            self._jobs[job.id] = job
+        threading.Thread(target=_run, args=(job, work), name=f"job {title}", daemon=True).start()
+        return job.to_json()
+
+    def read(self, identity: str) -> Plain:
+        """How a job stands. Raises NetwrightError for one that is not there (any more)."""
+        return self._find(identity).to_json()
+
+    def cancel(self, identity: str) -> Plain:
+        """Ask a job to stop; it does at its next word of progress."""
+        job = self._find(identity)
+        job.cancelled.set()
+        return job.to_json()
+
+    def close(self) -> None:
+        """Ask all to stop: the server ends."""
+        for job in list(self._jobs.values()):
+            job.cancelled.set()
+
+    def _find(self, identity: str) -> Job:
+        job = self._jobs.get(identity)
+        if job is None:
+            raise NetwrightError("this action is no longer known to the server: start it again")
+        return job
+
+
+def _run(job: Job, work: Callable[[Job], Any]) -> None:
+    try:
+        result = work(job)
+        job.check()
+        if len(dumped(result)) > MOST_BYTES:
+            raise NetwrightError(f"the result of {job.title} is larger than {MOST_BYTES:,} bytes: ask for less")
+        job.result, job.state = result, DONE
+    except Cancelled:
+        job.state = CANCELLED
+    except Exception as error:  # told on the page: there is nobody else to tell
+        job.error, job.state = message_of(error), FAILED

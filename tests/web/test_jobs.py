@@ -1,0 +1,134 @@
+"""Long actions: progress, results, failures, cancelling, and how many there may be."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from netwright.errors import NetwrightError
+from netwright.web import jobs as module
+from netwright.web.jobs import Job, Jobs
+from tests.web.serving import Served
+
+
+def ended(jobs: Jobs, identity: str) -> dict[str, Any]:
+    for _ in range(6000):
+        told = jobs.read(identity)
+        if told["state"] != "running":
+            return told
+        time.sleep(0.01)
+    raise AssertionError("it does not end")
+
+
+class Held:
+    """Work that goes on until it is let go, and can be cancelled on the way."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, job: Job) -> str:
+        with job.bar("holding") as step:
+            for i in range(100_000):
+                step(i, 100_000, f"step {i}")
+                self.begun.set()
+                if self.go.wait(0.01):
+                    return "let go"
+        return "never"
+
+
+def test_a_job_tells_its_progress_and_its_result() -> None:
+    jobs, work = Jobs(), Held()
+    told = jobs.start("a race", work)
+    assert work.begun.wait(20)
+    now = jobs.read(told["id"])
+    assert (now["title"], now["state"], now["total"], now["result"]) == ("a race", "running", 100_000, None)
+    assert now["word"].startswith("step ")
+    work.go.set()
+    assert ended(jobs, told["id"])["result"] == "let go"
+
+
+def test_a_job_is_cancelled_at_its_next_word() -> None:
+    jobs, work = Jobs(), Held()
+    told = jobs.start("a race", work)
+    assert work.begun.wait(20)
+    jobs.cancel(told["id"])
+    done = ended(jobs, told["id"])
+    assert (done["state"], done["result"], done["error"]) == ("cancelled", None, "")
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (NetwrightError("say lr\nsmaller"), "say lr smaller"),
+        (ValueError("no"), "failed: ValueError: no"),
+        (MemoryError(), "failed: MemoryError:"),
+    ],
+)
+def test_a_failure_is_one_line(raised: Exception, told: str) -> None:
+    def work(job: Job) -> None:
+        raise raised
+
+    jobs = Jobs()
+    done = ended(jobs, jobs.start("it", work)["id"])
+    assert (done["state"], done["error"]) == ("failed", told)
+
+
+def test_only_two_run_at_once_and_the_third_says_what_runs() -> None:
+    jobs, held = Jobs(), [Held(), Held()]
+    first = jobs.start("a race", held[0])
+    jobs.start("a map", held[1])
+    with pytest.raises(NetwrightError, match=r"a race and a map\): wait, or cancel one"):
+        jobs.start("another", Held())
+    held[0].go.set()
+    ended(jobs, first["id"])
+    quick: Callable[[Job], int] = lambda job: 3  # noqa: E731
+    assert ended(jobs, jobs.start("another", quick)["id"])["result"] == 3
+    held[1].go.set()
+
+
+def test_old_results_give_way() -> None:
+    jobs = Jobs()
+    first = jobs.start("0", lambda job: 0)["id"]
+    ended(jobs, first)
+    for i in range(module.MOST_KEPT):
+        ended(jobs, jobs.start(str(i), lambda job: 0)["id"])
+    with pytest.raises(NetwrightError, match="no longer known"):
+        jobs.read(first)
+
+
+def test_a_result_that_is_too_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 100)
+    jobs = Jobs()
+    done = ended(jobs, jobs.start("a map", lambda job: "x" * 200)["id"])
+    assert done["state"] == "failed"
+    assert "larger than 100 bytes" in done["error"]
+
+
+def test_closing_stops_them() -> None:
+    jobs, work = Jobs(), Held()
+    told = jobs.start("a race", work)
+    assert work.begun.wait(20)
+    jobs.close()
+    assert ended(jobs, told["id"])["state"] == "cancelled"
+
+
+def test_over_the_network(served: Served) -> None:
+    jobs, work = served.app.state.workbench.jobs, Held()
+    told = jobs.start("a race", work)
+    assert served.get(f"/jobs/{told['id']}")["state"] == "running"
+    served.post(f"/jobs/{told['id']}/cancel", {})
+    assert ended(jobs, told["id"])["state"] == "cancelled"
+    assert served.get(f"/jobs/{told['id']}")["state"] == "cancelled"
+    assert "no longer known" in served.get("/jobs/nothing")["error"]
+
+
+def test_numbers_that_are_not_finite_are_null(served: Served) -> None:
+    jobs = served.app.state.workbench.jobs
+    told = jobs.start("odd", lambda job: {"a": [math.nan, 1.5, (math.inf,)]})
+    ended(jobs, told["id"])
+    assert served.get(f"/jobs/{told['id']}")["result"] == {"a": [None, 1.5, [None]]}
