@@ -21,7 +21,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 # docs/architecture.md: a module imports only what stands before it
 FREE = "errors units version files progress graph preprocessing blocks zoo costing scaling spaces report data"
 ORDER = FREE.replace(
-    "report data", "runtime inference counting optim costs measuring report lab data training studies cli"
+    "report data", "runtime inference counting optim costs measuring report lab data training studies claims cli"
 ).split()
 TORCH_FREE = set(FREE.split())  # costs sees torch modules, but imports torch only to tell their types
 
@@ -156,6 +156,7 @@ def test_no_package_is_named_like_a_public_function() -> None:
         "lab.maps",
         "lab.newton",
         "lab.trajectory",
+        "claims",
     ],
 )
 def test_examples_in_docstrings_run(name: str) -> None:

@@ -1,0 +1,43 @@
+"""The plain charts of the claims book: bars, and intervals."""
+
+from __future__ import annotations
+
+import altair as alt
+
+from netwright.report.charts import BLUE, GREEN, HEIGHT, ORANGE, WIDTH, Chart, Rows, csv_data
+
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
+
+
+def bars_chart(rows: Rows, y_title: str, x_title: str | None = None, *, log: bool = False) -> Chart:
+    """Bars in the order of the rows: each has `x` (a word), `y`, and optionally `label`, which gives groups their colours."""
+    x = alt.X("x:N", title=x_title, sort=[str(row["x"]) for row in rows], axis=alt.Axis(labelAngle=0, labelLimit=160))
+    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(type="log" if log else "linear"))
+    chart = alt.Chart(csv_data([{**row, "x": str(row["x"])} for row in rows]))
+    if "label" not in rows[0]:
+        return chart.mark_bar(color=BLUE).encode(x=x, y=y).properties(width=WIDTH, height=HEIGHT)
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    return (
+        chart.mark_bar()
+        .encode(x=x, y=y, color=_colour(labels), xOffset=alt.XOffset("label:N", sort=labels))
+        .properties(width=WIDTH, height=HEIGHT)
+    )
+
+
+def intervals_chart(rows: Rows, x_title: str, *, at: float | None = None) -> Chart:
+    """Values with their intervals, one below the other: rows of `label`, `x`, `low`, `high`; a dashed line stands `at`."""
+    y = alt.Y("label:N", title=None, sort=[row["label"] for row in rows], axis=alt.Axis(labelLimit=320))
+    x = alt.X("low:Q", title=x_title, scale=alt.Scale(zero=False))
+    base = alt.Chart(csv_data(rows))
+    lines = base.mark_rule(strokeWidth=2.5, color=BLUE).encode(x=x, x2="high:Q", y=y)
+    dots = base.mark_circle(size=90, color=BLUE, opacity=1).encode(x="x:Q", y=y)
+    layers = [lines, dots]
+    if at is not None:
+        rule = alt.Chart(csv_data([{"low": at}])).mark_rule(strokeDash=[5, 4], color="#555555")
+        layers.insert(0, rule.encode(x=x))
+    return alt.layer(*layers).properties(width=WIDTH, height=max(60, 34 * len(rows)))
+
+
+def _colour(labels: list[str]) -> alt.Color:
+    scale = alt.Scale(domain=labels, range=[COLOURS[i % len(COLOURS)] for i in range(len(labels))])
+    return alt.Color("label:N", scale=scale, legend=alt.Legend(orient="bottom", title=None, labelLimit=400, columns=3))
