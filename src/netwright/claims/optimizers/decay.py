@@ -58,7 +58,7 @@ def _kept(form: str) -> float:
 
     theta = torch.ones(1, dtype=torch.float64, requires_grad=True)
     theta.grad = torch.zeros_like(theta)
-    AdamW([theta], lr=_LR, weight_decay=_DECAY, form=form).step()  # type: ignore[arg-type]
+    AdamW([theta], lr=_LR, weight_decay=_DECAY, form=form).step()
     return float(theta.detach())
 
 

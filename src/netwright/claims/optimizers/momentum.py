@@ -120,7 +120,7 @@ def _without(lrs: list[float], form: str) -> list[tuple[float, float]]:
 
     canyon, places = Canyon(), []
     theta = torch.tensor(canyon.start, dtype=torch.float64, requires_grad=True)
-    optimizer = SGD([theta], lr=lrs[0], momentum=_MU, nesterov=True, form=form)  # type: ignore[arg-type]
+    optimizer = SGD([theta], lr=lrs[0], momentum=_MU, nesterov=True, form=form)
     for lr in lrs:
         optimizer.param_groups[0]["lr"] = lr
         optimizer.zero_grad()
