@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from netwright.claims.claim import Claim, Evidence, Terms, Verdict
@@ -80,7 +81,7 @@ def _ran(claim: Claim, terms: Terms) -> dict[str, Any]:
     from netwright.costing.profiles import this_machine
 
     machine = this_machine()
-    data = f" --data {terms.data}" if terms.data and claim.kind == "long" else ""
+    data = f" --data {Path(terms.data).name}" if terms.data and claim.kind == "long" else ""
     seed = f" --seed {terms.seed}" if terms.seed else ""
     return {
         "command": f"netwright claims run {claim.name}{data}{seed}{' --tiny' if terms.tiny else ''}",

@@ -252,17 +252,15 @@ def _rotated(terms: Terms) -> Evidence:
 
 def _judge_rotated(found: Numbers) -> Verdict:
     """Slower: at the worst angle at least half as many evaluations again; the same: within one."""
-
-    def worst(name: str) -> float:
-        return max(math.inf if value is None else value for value in found[name])
-
-    steady = all(worst(name) - min(found[name]) <= 1 for name in _DESCENT)
-    slower = [name for name in _ADAPTIVE if worst(name) >= 1.5 * found[name][0]]
+    taken = {name: [math.inf if one is None else one for one in found[name]] for name in (*_DESCENT, *_ADAPTIVE)}
+    steady = all(max(taken[name]) - min(taken[name]) <= 1 for name in _DESCENT)
+    slower = [name for name in _ADAPTIVE if max(taken[name]) >= 1.5 * taken[name][0]]
     told = "; ".join(f"{name} {found[name]}" for name in (*_DESCENT, *_ADAPTIVE))
     why = f"evaluations at {found['degrees']} degrees: {told}"
     rest = [name for name in _ADAPTIVE if name not in slower]
     if rest and slower:
-        why += f"; {', '.join(slower)} slow down, {', '.join(rest)} (at most {max(map(worst, rest)):g}) hardly when tuned anew"
+        most = max(max(taken[name]) for name in rest)
+        why += f"; {', '.join(slower)} slow down, {', '.join(rest)} (at most {most:g}) hardly when tuned anew"
     return corrected(steady and not rest, steady and bool(slower), why)
 
 

@@ -9,7 +9,7 @@ from netwright.claims.claim import FAILS, HOLDS, LONG, UNDECIDED, Claim, Evidenc
 if TYPE_CHECKING:
     from netwright.graph import Design
 
-_PER_CLASS, _SIDE, _EPOCHS, _SEEDS = 100, 64, 8, 4
+_PER_CLASS, _SIDE, _EPOCHS, _SEEDS = 100, 64, 6, 4
 
 
 def _recipes() -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _experiment(terms: Terms) -> Evidence:
         numbers |= {f"{name}_macs": graph.macs, f"{name}_params": graph.params, f"{name}_steps_in_sequence": steps_of(graph)}
         numbers[f"{name}_milliseconds"] = times[name]
     numbers |= {"time_over_resnets": made.mean, "interval_95": list(made.interval or (made.mean, made.mean))}
-    rows = [{"label": name, "x": one} for name, found in times.items() for one in found]
+    rows: list[dict[str, Any]] = [{"label": name, "x": one} for name, found in times.items() for one in found]
     about = f"one image of {_SIDE} px at a time, eager torch on this machine, medians of {rounds} rounds in turn"
     return Evidence(numbers, rows, about)
 

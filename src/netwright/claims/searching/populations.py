@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SPACES = ("anynetx_a", "anynetx_c", "anynetx_e", "regnetx")
 PAIRS = [("anynetx_a", "anynetx_c"), ("anynetx_c", "anynetx_e"), ("anynetx_e", "regnetx")]
-_DESIGNS, _PER_CLASS, _SIDE, _LIMITS = 20, 250, 32, ("1M", "2M")
+_DESIGNS, _PER_CLASS, _SIDE, _LIMITS = 20, 200, 32, ("1M", "2M")
 _SUBSETS, _OUTER = 400, 200
 
 
@@ -39,6 +39,8 @@ def _trained(terms: Terms) -> tuple[list[Population], str]:
                 image=pictures.side,
                 recipe=recipe,
                 seed=terms.seed,
+                workers=1 if terms.tiny else 2,
+                threads=1,
                 storage=str(folder / f"studies-{pictures.path.stem}-{terms.seed}.log"),
                 study=f"{name}-{'tiny' if terms.tiny else 'small'}",
                 progress=terms.progress,
