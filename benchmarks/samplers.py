@@ -2,7 +2,7 @@
 
     python benchmarks/samplers.py [--seeds 10] [--trials 150] [--out FILE] [SAMPLER ...]
 
-The tables are those of the tests (`netwright.studies.table`): 96,000 designs, another table for each seed. "Best" is the best
+The tables are those of `netwright.studies.table`: 96,000 designs, another table for each seed. "Best" is the best
 accuracy found, "regret" what it lacks to the table's best, "late" the mean of the last third. Differences are to random search
 on the same table, with the 95 % interval of their mean (Student's t). The front's area is that dominated by (accuracy, ln
 macs), from 0.75 and 5 M macs. The milliseconds are the processor's: medians of 15 proposals after 1,000 random trials, one of
