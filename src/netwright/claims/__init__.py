@@ -5,10 +5,16 @@
 'holds'
 """
 
-from netwright.claims import architectures, optimizers
+from netwright.claims import architectures, optimizers, scaled, scaling, slips
 from netwright.claims.claim import Claim, Evidence, Terms, Verdict
 from netwright.claims.running import Result, find_claims, run_claim
 
-CLAIMS: tuple[Claim, ...] = (*optimizers.CLAIMS, *architectures.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (
+    *optimizers.CLAIMS,
+    *architectures.CLAIMS,
+    *scaling.CLAIMS,
+    *scaled.CLAIMS,
+    *slips.CLAIMS,
+)
 
 __all__ = ["CLAIMS", "Claim", "Evidence", "Result", "Terms", "Verdict", "find_claims", "run_claim"]
