@@ -27,17 +27,16 @@ TINY = 120  # pictures of a run that only shows that it works
 
 @dataclass(frozen=True)
 class Learned:
-    """What a training came to: accuracies on pictures it saw and on held-out ones, loss of the last epoch; the model, if it did not diverge."""
+    """What a training came to: accuracies on pictures it saw and on held-out ones; the model, None where it diverged."""
 
     seen: float
     held_out: float
-    loss: float
     model: fx.GraphModule | None
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How designs are trained: the side of images in px, epochs, at most so many pictures, the rate; plain pictures by default."""
+    """How designs are trained: the side of images in px, epochs, at most so many pictures, the rate; pictures as they are."""
 
     image: int
     epochs: int
@@ -80,7 +79,8 @@ class Ground:
         """The pictures and the recipe in words."""
         recipe, source = self.job.recipe, self.job.plan.source
         return (
-            f"{len(self.task.train):,} pictures of {source.name.rstrip('/').rsplit('/', 1)[-1]} at {self.task.image} px, {recipe.epochs} epochs, "
+            f"{len(self.task.train):,} pictures of {source.name.rstrip('/').rsplit('/', 1)[-1]} at {self.task.image} px, "
+            f"{recipe.epochs} epochs, "
             f"measured on {len(self.held_out):,} held-out ones"
         )
 
@@ -93,16 +93,16 @@ class Ground:
         made = self._fitted(design)
         plan = replace(self.job.plan, seed=seed, weights=open_weights(made, weights) if weights is not None else None)
         try:
-            run, training = trained(made, self.task, replace(self.job, plan=plan), None)
+            run, _ = trained(made, self.task, replace(self.job, plan=plan), None)
         except DivergedError:
             self.tell(f"{name or type(design).__name__}, seed {seed}: diverged")
             chance = 1 / self.task.classes
-            return Learned(chance, chance, float("nan"), None)
+            return Learned(chance, chance, None)
         seen, held_out = [
             evaluate_model(run.model, pictures, self.task.normalize).accuracy for pictures in (self.shown, self.held_out)
         ]
         self.tell(f"{name or type(design).__name__}, seed {seed}: {100 * held_out:.1f} % ({100 * seen:.1f} % of those seen)")
-        return Learned(seen, held_out, training.history[-1].loss, run.model)
+        return Learned(seen, held_out, run.model)
 
     def _fitted(self, design: Design) -> Design:
         return self.job.plan.fitted(design)

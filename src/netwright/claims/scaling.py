@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -24,7 +25,7 @@ def _doubling(terms: Terms) -> Evidence:
     design = network("efficientnet_b0")
     sizes = [trace(*COMPOUND.at(design, 224, float(phi))) for phi in range(8)]
     macs = [graph.macs for graph in sizes]
-    ratios = [after / before for before, after in zip(macs, macs[1:], strict=False)]
+    ratios = [after / before for before, after in itertools.pairwise(macs)]
     numbers = {
         "rule": COMPOUND.growth,
         "ratios": ratios,
@@ -37,7 +38,8 @@ def _doubling(terms: Terms) -> Evidence:
     return Evidence(
         numbers,
         rows,
-        "efficientnet_b0 scaled by alpha 1.2, beta 1.1, gamma 1.15 to phi 0 to 7, and by one dimension, with the paper's rounding",
+        "efficientnet_b0 scaled by alpha 1.2, beta 1.1, gamma 1.15 to phi 0 to 7, and by one dimension, with the paper's "
+        "rounding",
     )
 
 
@@ -45,8 +47,10 @@ def _judge_doubling(found: Numbers) -> Verdict:
     exponents = [found[f"macs_{name}"] for name in DIMENSIONS]
     right = all(abs(a - b) < 0.15 for a, b in zip(exponents, (1, 2, 2), strict=True)) and 1.8 < found["mean_ratio"] < 2.2
     why = (
-        f"macs grow as d^{exponents[0]:.2f} w^{exponents[1]:.2f} r^{exponents[2]:.2f}; each phi multiplies them by {', '.join(f'{ratio:.2f}' for ratio in found['ratios'])}, "
-        f"{found['mean_ratio']:.2f} in the mean (alpha beta^2 gamma^2 is {found['rule']:.2f}), and rounding carries them up to {100 * found['furthest_from_rule']:.0f} % off the rule"
+        f"macs grow as d^{exponents[0]:.2f} w^{exponents[1]:.2f} r^{exponents[2]:.2f}; each phi multiplies them by "
+        f"{', '.join(f'{ratio:.2f}' for ratio in found['ratios'])}, "
+        f"{found['mean_ratio']:.2f} in the mean (alpha beta^2 gamma^2 is {found['rule']:.2f}), and rounding carries them up "
+        f"to {100 * found['furthest_from_rule']:.0f} % off the rule"
     )
     return settled(right, why)
 
@@ -102,8 +106,10 @@ def _judge_per_stage(found: Numbers) -> Verdict:
     as_said = near(found["acts_whole"], found["said_memory"]) and near(found["macs_whole"], found["said_flops"])
     right = near(found["acts_whole"], found["right_memory"]) and near(found["macs_whole"], found["right_flops"])
     why = (
-        f"from phi 0 to 3 the activations grow {found['acts_whole']:.2f} times (w is {found['said_memory']:.2f}, d w r^2 is {found['right_memory']:.2f}) and the macs "
-        f"{found['macs_whole']:.2f} times (d r^2 is {found['said_flops']:.2f}, d w^2 r^2 is {found['right_flops']:.2f}); by stage macs grow {min(found['macs_ratio']):.1f} to "
+        f"from phi 0 to 3 the activations grow {found['acts_whole']:.2f} times (w is {found['said_memory']:.2f}, d w r^2 is "
+        f"{found['right_memory']:.2f}) and the macs "
+        f"{found['macs_whole']:.2f} times (d r^2 is {found['said_flops']:.2f}, d w^2 r^2 is {found['right_flops']:.2f}); by "
+        f"stage macs grow {min(found['macs_ratio']):.1f} to "
         f"{max(found['macs_ratio']):.1f} times, for depths round up and the stem is not repeated"
     )
     return corrected(as_said, right, why)
@@ -173,7 +179,8 @@ def _is_gated(flat: Flat, places: list[int]) -> bool:
 def _judge_table(found: Numbers) -> Verdict:
     same = found["stages"] - len(found["differing"])
     why = (
-        f"{same} of {found['stages']} stages have the table's operator, kernel, resolution, channels and layers; {found['with_a_gate']} of {found['mbconvs']} MBConvs "
+        f"{same} of {found['stages']} stages have the table's operator, kernel, resolution, channels and layers; "
+        f"{found['with_a_gate']} of {found['mbconvs']} MBConvs "
         "have squeeze-and-excitation"
     )
     return settled(not found["differing"] and found["with_a_gate"] == found["mbconvs"] > 0, why)
@@ -207,7 +214,8 @@ def _free(space: Any, seed: int) -> int:
 def _judge_freedom(found: Numbers) -> Verdict:
     free = dict(zip(found["spaces"], found["free"], strict=True))
     why = (
-        f"{', '.join(f'{name} {count}' for name, count in free.items())} (with b; {found['regnetx_narrowed']} once b is fixed to 1): 16 is the number of A, "
+        f"{', '.join(f'{name} {count}' for name, count in free.items())} (with b; {found['regnetx_narrowed']} once b is fixed "
+        "to 1): 16 is the number of A, "
         "the space from which RegNet is made"
     )
     expected = [free[f"AnyNetX-{letter}"] for letter in "ABCDE"] == [16, 13, 10, 10, 10]
@@ -242,7 +250,7 @@ def _parnet(terms: Terms) -> Evidence:
         }
     return Evidence(
         numbers,
-        about="parnet_s at 224 px as it is trained and re-parameterized; depth counts convolutions and linear layers on the longest way",
+        about="parnet_s at 224 px, trained and re-parameterized; depth counts layers with weights on the longest way",
     )
 
 
@@ -260,8 +268,10 @@ def _has_sse(flat: Flat, places: list[int]) -> bool:
 
 def _judge_parnet(found: Numbers) -> Verdict:
     why = (
-        f"the longest way through ParNet passes {found['depth']} layers with weights (ResNet-50: {found['resnet50_depth']}), re-parameterized {found['deployed_depth']}; its {found['blocks']} "
-        f"stream blocks have {listed(found['convolutions'])} and then a single {listed(found['deployed_convolutions'])} beside the gated norm of the skip "
+        f"the longest way through ParNet passes {found['depth']} layers with weights (ResNet-50: {found['resnet50_depth']}), "
+        f"re-parameterized {found['deployed_depth']}; its {found['blocks']} "
+        f"stream blocks have {listed(found['convolutions'])} and then a single {listed(found['deployed_convolutions'])} "
+        "beside the gated norm of the skip "
         f"({found['deployed_gated_norms']} of them), {found['deployed_params']:,} params instead of {found['params']:,}"
     )
     single = found["deployed_convolutions"] == ["3x3"] and found["convolutions"] == ["1x1 3x3"]
@@ -294,7 +304,8 @@ def _judge_depthwise(found: Numbers) -> Verdict:
     none = sum(found[f"{name}_depthwise"] for name in inception)
     total = sum(found[f"{name}_convolutions"] for name in inception)
     why = (
-        f"of {total} convolutions in {len(inception)} Inception networks {sum(found[f'{name}_grouped'] for name in inception)} are grouped and {none} depthwise; EfficientNet-B0 has "
+        f"of {total} convolutions in {len(inception)} Inception networks "
+        f"{sum(found[f'{name}_grouped'] for name in inception)} are grouped and {none} depthwise; EfficientNet-B0 has "
         f"{found['efficientnet_b0_depthwise']} among {found['efficientnet_b0_convolutions']}"
     )
     return settled(all(found[f"{name}_depthwise"] for name in inception) and found["efficientnet_b0_depthwise"] > 0, why)
@@ -310,7 +321,8 @@ CLAIMS = (
     Claim(
         "s1-compound-doubling",
         EXACT,
-        "FLOPs grow in proportion to depth, width^2 and resolution^2, and with alpha beta^2 gamma^2 of about 2 each phi doubles them.",
+        "FLOPs grow in proportion to depth, width^2 and resolution^2, and with alpha beta^2 gamma^2 of about 2 each phi "
+        "doubles them.",
         "Architectures, compound scaling",
         _doubling,
         _judge_doubling,
@@ -345,7 +357,8 @@ CLAIMS = (
     Claim(
         "s11-parnet-depth",
         EXACT,
-        "ParNet is 12 layers deep; after re-parameterization its blocks are single 3x3 convolutions beside a squeezed and excited skip.",
+        "ParNet is 12 layers deep; after re-parameterization its blocks are single 3x3 convolutions beside a squeezed and "
+        "excited skip.",
         "Architectures, non-deep networks",
         _parnet,
         _judge_parnet,

@@ -8,7 +8,7 @@ from typing import Any
 from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, corrected
 from netwright.claims.reading import blocks, conv_of, convs, entered, is_depthwise, listed, readers, traced
 from netwright.graph import Flat, trace
-from netwright.graph.layers import Activation, Add, Conv, Pool
+from netwright.graph.layers import Activation, Conv, Pool
 from netwright.scaling.rules import COMPOUND, find_rule
 from netwright.zoo import network
 
@@ -33,7 +33,8 @@ def _group_width(terms: Terms) -> Evidence:
 
 def _judge_group_width(found: Numbers) -> Verdict:
     why = (
-        f"with g = {found['g']} RegNetX-400MF's stages of {listed(found['widths'])} channels have {listed(found['groups'])} groups, each of "
+        f"with g = {found['g']} RegNetX-400MF's stages of {listed(found['widths'])} channels have {listed(found['groups'])} "
+        "groups, each of "
         f"{listed(found['channels_of_a_group'])} channels: g is the width of a group"
     )
     return corrected(found["groups"] == [found["g"]], found["channels_of_a_group"] == [found["g"]], why)
@@ -69,8 +70,10 @@ def _striding(flat: Flat) -> int:
 
 def _judge_strides(found: Numbers) -> Verdict:
     why = (
-        f"all {found['striding']} strides in MobileNetV2's blocks sit on the depthwise 3x3, as ResNet-B has {found['resnet_b_striding_3x3']} on its 3x3s; "
-        f"what is ResNet-D's own, an average pooling in the shortcut, is there {found['average_poolings']} times (ResNet-D: {found['resnet_d_average_poolings']})"
+        f"all {found['striding']} strides in MobileNetV2's blocks sit on the depthwise 3x3, as ResNet-B has "
+        f"{found['resnet_b_striding_3x3']} on its 3x3s; "
+        f"what is ResNet-D's own, an average pooling in the shortcut, is there {found['average_poolings']} times (ResNet-D: "
+        f"{found['resnet_d_average_poolings']})"
     )
     in_the_middle = found["striding"] == found["depthwise_3x3"] > 0 and found["resnet_b_striding_3x3"] > 0
     as_d = in_the_middle and found["average_poolings"] > 0
@@ -105,8 +108,10 @@ def _judge_between(found: Numbers) -> Verdict:
     active = [found[f"{key}_ending_in_an_activation"] + found[f"{key}_read_by_an_activation"] for key in keys]
     total = [found[f"{key}_blocks"] for key in keys]
     why = (
-        f"of MobileNetV2's {total[0]} blocks {active[0]} end in or go into an activation, of B0's {total[1]} MBConvs {active[1]}: activations are only "
-        f"inside, where channels are many ({found['mobilenetv2_activations_inside']} and {found['efficientnet_b0_activations_inside']} of them)"
+        f"of MobileNetV2's {total[0]} blocks {active[0]} end in or go into an activation, of B0's {total[1]} MBConvs "
+        f"{active[1]}: activations are only "
+        f"inside, where channels are many ({found['mobilenetv2_activations_inside']} and "
+        f"{found['efficientnet_b0_activations_inside']} of them)"
     )
     return corrected(active == total, active == [0, 0] and min(total) > 0, why)
 
@@ -132,7 +137,8 @@ def _inception_resnet_b(terms: Terms) -> Evidence:
 
 def _judge_inception_resnet_b(found: Numbers) -> Verdict:
     why = (
-        f"module B starts with {found['b_first']} convolutions of {listed(found['b_kernels'])}, one that is kept and one before 1x7 and 7x1; it is module A that "
+        f"module B starts with {found['b_first']} convolutions of {listed(found['b_kernels'])}, one that is kept and one "
+        "before 1x7 and 7x1; it is module A that "
         f"starts with {found['a_first']}"
     )
     ones = found["a_kernels"] == found["b_kernels"] == ["1x1"]
@@ -152,7 +158,8 @@ def _stage_two(terms: Terms) -> Evidence:
 
 def _judge_stage_two(found: Numbers) -> Verdict:
     why = (
-        f"stage 2 takes {found['channels_in']} channels of {found['side_in']} px and leaves {found['channels_out']} of {found['side_out']} px: it keeps the resolution, "
+        f"stage 2 takes {found['channels_in']} channels of {found['side_in']} px and leaves {found['channels_out']} of "
+        f"{found['side_out']} px: it keeps the resolution, "
         "which the stem has halved, and reduces the channels"
     )
     as_said = found["side_out"] < found["side_in"] and found["channels_out"] > found["channels_in"]
@@ -169,7 +176,8 @@ def _last_one(terms: Terms) -> Evidence:
 
 
 def _judge_last_one(found: Numbers) -> Verdict:
-    why = f"the last {found['kernel']}x{found['kernel']} takes {found['inputs']} channels to {found['outputs']:,} on {found['side']} px: it expands"
+    kernel, inputs, outputs = found["kernel"], found["inputs"], found["outputs"]
+    why = f"the last {kernel}x{kernel} takes {inputs} channels to {outputs:,} on {found['side']} px: it expands"
     return corrected(found["outputs"] < found["inputs"], found["kernel"] == 1 and found["outputs"] > found["inputs"], why)
 
 
@@ -199,7 +207,8 @@ def _updates(terms: Terms) -> Evidence:
 def _judge_updates(found: Numbers) -> Verdict:
     counts, said = found["updates"], [u + 1 for u in found["u"]]
     why = (
-        f"{listed(found['examples'])} examples in batches of {listed(found['batches'])} make {listed(counts)} updates, u = 0 to U - 1; u = 0 to U would be {listed(said)}, "
+        f"{listed(found['examples'])} examples in batches of {listed(found['batches'])} make {listed(counts)} updates, u = 0 "
+        f"to U - 1; u = 0 to U would be {listed(said)}, "
         "the last of them without an example"
     )
     return corrected(counts == said, counts == found["u"], why)
@@ -216,7 +225,7 @@ def _formulas(terms: Terms) -> Evidence:
 
 
 def growth(name: str) -> dict[str, Any]:
-    """The exponents with which macs, activations and params of a network grow in depth, width and resolution, after real rounding."""
+    """The exponents with which macs, activations and params grow in depth, width and resolution, with the real rounding."""
     design, found = network(name), {}
     start = trace(design, 224)
     for dimension, factor in (("depth", 4.0), ("width", 2.0), ("resolution", 2.0)):
@@ -230,7 +239,8 @@ def growth(name: str) -> dict[str, Any]:
 def _judge_formulas(found: Numbers) -> Verdict:
     macs, acts = [[found[f"{count}_{name}"] for name in ("depth", "width", "resolution")] for count in ("macs", "acts")]
     why = (
-        f"activations grow as d^{acts[0]:.2f} w^{acts[1]:.2f} r^{acts[2]:.2f}, so the memory formula lacks d and r^2; macs grow as d^{macs[0]:.2f} w^{macs[1]:.2f} r^{macs[2]:.2f}, so the "
+        f"activations grow as d^{acts[0]:.2f} w^{acts[1]:.2f} r^{acts[2]:.2f}, so the memory formula lacks d and r^2; macs "
+        f"grow as d^{macs[0]:.2f} w^{macs[1]:.2f} r^{macs[2]:.2f}, so the "
         "FLOPs formula lacks w^2"
     )
     as_said = _near(acts, [0, 1, 0]) and _near(macs, [1, 0, 2])
@@ -264,7 +274,8 @@ def _phi(terms: Terms) -> Evidence:
 def _judge_phi(found: Numbers) -> Verdict:
     same = [(found[f"phi{phi}_macs"], found[f"phi{phi}_params"]) == (found["b0_macs"], found["b0_params"]) for phi in (0, 1)]
     why = (
-        f"phi 0 gives B0 itself ({found['phi0_params']:,} params at {found['phi0_side']} px), phi 1 a network of {found['phi1_params']:,} params at {found['phi1_side']} px"
+        f"phi 0 gives B0 itself ({found['phi0_params']:,} params at {found['phi0_side']} px), phi 1 a network of "
+        f"{found['phi1_params']:,} params at {found['phi1_side']} px"
         if same[0]
         else f"phi 0 gives {found['phi0_params']:,} params, B0 has {found['b0_params']:,}"
     )

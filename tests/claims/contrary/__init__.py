@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.claims.contrary import architectures, optimizers
+from tests.claims.contrary import architectures, optimizers, scaling, slips
 
 Against = list[tuple[dict[str, Any], str]]
-AGAINST: dict[str, Against] = {**optimizers.AGAINST, **architectures.AGAINST}
+AGAINST: dict[str, Against] = {**optimizers.AGAINST, **architectures.AGAINST, **scaling.AGAINST, **slips.AGAINST}

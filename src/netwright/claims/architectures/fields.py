@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, corrected, settled
+from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, settled
 from netwright.claims.reading import Convs, convs, listed
 from netwright.costing.fields import counted, fields, windows
 from netwright.graph import Flat, Graph, own_image, trace
@@ -53,7 +53,8 @@ def _judge_stacks(found: Numbers) -> Verdict:
     fewer = max(found["params_ratio"]) < 1 and max(found["macs_ratio"]) < 1
     why = (
         f"{listed(found['depths'])} of them see {listed(found['fields'])} px, as one convolution of that size does, with "
-        f"{listed(found['params_ratio'])} times its params, {listed(found['macs_ratio'])} times its macs and {listed(found['acts_ratio'])} times its activations"
+        f"{listed(found['params_ratio'])} times its params, {listed(found['macs_ratio'])} times its macs and "
+        f"{listed(found['acts_ratio'])} times its activations"
     )
     return settled(same and fewer and found["acts_ratio"] == found["depths"], why)
 
@@ -95,9 +96,11 @@ def _judge_factorized(found: Numbers) -> Verdict:
     same = all(found[f"field_{key}"][0] == found[f"field_{key}"][1] for key in ("5x5", "7x7"))
     ratios = [found[f"{count}_ratio_{key}"] for key in ("5x5", "7x7") for count in ("params", "macs")]
     why = (
-        f"two 3x3s see {found['field_5x5'][0]} px with {ratios[0]:.2f} times the params and {ratios[1]:.2f} times the macs of a 5x5, "
+        f"two 3x3s see {found['field_5x5'][0]} px with {ratios[0]:.2f} times the params and {ratios[1]:.2f} times the macs of "
+        "a 5x5, "
         f"1x7 and 7x1 {found['field_7x7'][0]} px with {ratios[2]:.2f} and {ratios[3]:.2f} times those of a 7x7; "
-        f"inception_v3 has {found['inception_v3_factors']} convolutions along one axis and, as released, {found['inception_v3_5x5_left']} 5x5s left"
+        f"inception_v3 has {found['inception_v3_factors']} convolutions along one axis and, as released, "
+        f"{found['inception_v3_5x5_left']} 5x5s left"
     )
     return settled(same and max(ratios) < 1, why)
 
@@ -133,7 +136,7 @@ def _zoo(terms: Terms) -> Evidence:
 def seen(flat: Flat, place: int) -> int:
     """How many px of the image the output 0 of a row sees: its window followed backwards, layer by layer, to the image.
 
-    Forwards, `fields` keeps a size and a jump for each layer; here first and last pixel are followed, so that both check one another.
+    Forwards, `fields` keeps a size and a jump for each layer; here the first and the last pixel are followed.
     """
     wanted: dict[int, tuple[float, float]] = {place: (0, 0)}
     for i in range(place, 0, -1):
@@ -151,8 +154,10 @@ def seen(flat: Flat, place: int) -> int:
 
 def _judge_zoo(found: Numbers) -> Verdict:
     why = (
-        f"{found['networks']} networks with {found['layers']:,} layers: the last map sees from {found['least']} to {found['most']:,} px "
-        f"(median {found['median']:,.0f}), in {found['beyond_the_image']} of them more than the image; followed forwards and backwards it "
+        f"{found['networks']} networks with {found['layers']:,} layers: the last map sees from {found['least']} to "
+        f"{found['most']:,} px "
+        f"(median {found['median']:,.0f}), in {found['beyond_the_image']} of them more than the image; followed forwards and "
+        "backwards it "
         f"differs for {listed(found['differing']) if found['differing'] else 'none'}"
     )
     return settled(not found["differing"] and found["networks"] > 100, why)
@@ -181,7 +186,8 @@ CLAIMS = (
     Claim(
         "a4-stacked-convolutions",
         EXACT,
-        "Two stacked 3x3 convolutions, a VGG stage, see as much as one 5x5 with fewer params and macs, but twice the activations; n of "
+        "Two stacked 3x3 convolutions, a VGG stage, see as much as one 5x5 with fewer params and macs, but twice the "
+        "activations; n of "
         "them see 2 n + 1 pixels, with n times the activations.",
         "Architectures, VGG, stages",
         _stacks,
@@ -191,7 +197,8 @@ CLAIMS = (
     Claim(
         "a11-factorized-convolutions",
         EXACT,
-        "A 5x5 convolution factorized into two 3x3s, and a 7x7 into 1x7 and 7x1, keep the receptive field with fewer params and macs.",
+        "A 5x5 convolution factorized into two 3x3s, and a 7x7 into 1x7 and 7x1, keep the receptive field with fewer params "
+        "and macs.",
         "Architectures, Inception v3; Inception-ResNet",
         _factorized,
         _judge_factorized,
@@ -200,7 +207,8 @@ CLAIMS = (
     Claim(
         "a31-receptive-fields",
         EXACT,
-        "Receptive fields of stacked layers add up layer by layer: r + (k - 1) j for a window k on maps whose neighbours lie j pixels apart.",
+        "Receptive fields of stacked layers add up layer by layer: r + (k - 1) j for a window k on maps whose neighbours lie "
+        "j pixels apart.",
         "Architectures, VGG, stages",
         _zoo,
         _judge_zoo,

@@ -79,8 +79,10 @@ def _judge_three_forms(found: Numbers) -> Verdict:
     equal = far < 1e-9 * found["largest_output"] and found["largest_output"] > 0
     same = found["grouped_params"] == found["concatenate_params"] == found["sum_params"] and found["sum_macs_more"] == 0
     why = (
-        f"branches that are concatenated differ from the grouped convolution by {found['concatenate_difference']:.1e}, branches that are added by "
-        f"{found['sum_difference']:.1e} (the largest output is {found['largest_output']:.2f}); all have {found['grouped_params']:,} params and equal macs"
+        f"branches that are concatenated differ from the grouped convolution by {found['concatenate_difference']:.1e}, "
+        "branches that are added by "
+        f"{found['sum_difference']:.1e} (the largest output is {found['largest_output']:.2f}); all have "
+        f"{found['grouped_params']:,} params and equal macs"
     )
     return settled(equal and same and found["concatenate_macs_more"] == 0, why)
 
@@ -109,8 +111,10 @@ def _widths(terms: Terms) -> Evidence:
 def _judge_widths(found: Numbers) -> Verdict:
     rounded = [round(width) for width in found["solved"]]
     why = (
-        f"for {listed(found['groups'])} groups the quadratic gives d = {', '.join(f'{width:.2f}' for width in found['solved'])}, rounded {listed(rounded)}, "
-        f"and the published widths {listed(found['published'])} take {min(found['macs_ratio']):.3f} to {max(found['macs_ratio']):.3f} times the bottleneck's macs"
+        f"for {listed(found['groups'])} groups the quadratic gives d = "
+        f"{', '.join(f'{width:.2f}' for width in found['solved'])}, rounded {listed(rounded)}, "
+        f"and the published widths {listed(found['published'])} take {min(found['macs_ratio']):.3f} to "
+        f"{max(found['macs_ratio']):.3f} times the bottleneck's macs"
     )
     near = all(0.9 < ratio < 1.1 for ratio in found["macs_ratio"])
     return settled(rounded == found["published"] and near, why)
@@ -170,8 +174,10 @@ def _by_formula(channels: int, squeezed: int) -> int:
 def _judge_gates(found: Numbers) -> Verdict:
     share = found["extra_params"] / found["params"], found["extra_macs"] / found["macs"]
     why = (
-        f"{found['gates']} gates with r = {listed(found['ratios'])} add {found['extra_params']:,} params ({100 * share[0]:.1f} %; 2 C^2 / r each and biases) and "
-        f"{found['extra_macs']:,} macs ({100 * share[1]:.2f} %) to ResNet-50; the gates of a run lie from {found['gate_low']:.3f} to {found['gate_high']:.3f}"
+        f"{found['gates']} gates with r = {listed(found['ratios'])} add {found['extra_params']:,} params "
+        f"({100 * share[0]:.1f} %; 2 C^2 / r each and biases) and "
+        f"{found['extra_macs']:,} macs ({100 * share[1]:.2f} %) to ResNet-50; the gates of a run lie from "
+        f"{found['gate_low']:.3f} to {found['gate_high']:.3f}"
     )
     counted = found["ratios"] == [16] and found["extra_params"] == found["params_by_formula"] and share[1] < 0.01
     return settled(counted and found["gates_run"] == found["gates"] and 0 < found["gate_low"] <= found["gate_high"] < 1, why)
@@ -181,7 +187,8 @@ CLAIMS = (
     Claim(
         "a16-grouped-convolution",
         EXACT,
-        "With G groups a convolution has G times fewer params and G^2 times fewer FLOPs (so one of the notes; the other says G times).",
+        "With G groups a convolution has G times fewer params and G^2 times fewer FLOPs (so one of the notes; the other says "
+        "G times).",
         "Architectures, ResNeXt, grouped convolutions",
         _grouped,
         _judge_grouped,
@@ -190,7 +197,8 @@ CLAIMS = (
     Claim(
         "a17-resnext-three-forms",
         EXACT,
-        "ResNeXt's three forms compute the same function: branches that are added, branches that are concatenated, a grouped convolution.",
+        "ResNeXt's three forms compute the same function: branches that are added, branches that are concatenated, a grouped "
+        "convolution.",
         "Architectures, ResNeXt, equivalent formulation",
         _three_forms,
         _judge_three_forms,
@@ -198,7 +206,8 @@ CLAIMS = (
     Claim(
         "a18-resnext-widths",
         EXACT,
-        "The width d of a branch follows from the number G of branches by a quadratic at equal FLOPs; the published pairs come out.",
+        "The width d of a branch follows from the number G of branches by a quadratic at equal FLOPs; the published pairs "
+        "come out.",
         "Architectures, ResNeXt: parametrizing G and d",
         _widths,
         _judge_widths,

@@ -39,10 +39,12 @@ def _separable(terms: Terms) -> Evidence:
 def _judge_separable(found: Numbers) -> Verdict:
     ratios = found["times_fewer_macs"]
     why = (
-        f"the {found['layers']} separable convolutions take {min(ratios):.2f} to {max(ratios):.2f} times fewer macs than whole 3x3s "
-        f"(9 C' / (9 + C') for C' outputs, which is always below {found['limit']:g}), the network as a whole {found['network_times_fewer_macs']:.2f} times"
+        f"the {found['layers']} separable convolutions take {min(ratios):.2f} to {max(ratios):.2f} times fewer macs than "
+        "whole 3x3s "
+        f"(9 C' / (9 + C') for C' outputs, which is always below {found['limit']:g}), the network as a whole "
+        f"{found['network_times_fewer_macs']:.2f} times"
     )
-    return corrected(9.5 <= min(ratios) and max(ratios) <= 10, 7.5 < min(ratios) and max(ratios) < 9, why)
+    return corrected(min(ratios) >= 9.5 and max(ratios) <= 10, min(ratios) > 7.5 and max(ratios) < 9, why)
 
 
 def _draw_separable(found: Evidence) -> Any:
@@ -93,8 +95,10 @@ def _collapse(terms: Terms) -> Evidence:
 def _judge_collapse(found: Numbers) -> Verdict:
     lost, error = found["lost"], found["linear_error"]
     why = (
-        f"a place of the plane is lost where fewer than two channels are left above zero: in {listed(found['channels'])} channels that is "
-        f"{', '.join(f'{100 * share:.2f}' for share in lost)} % of the places, (n + 1) / 2^n by chance; the best linear reading misses "
+        f"a place of the plane is lost where fewer than two channels are left above zero: in {listed(found['channels'])} "
+        "channels that is "
+        f"{', '.join(f'{100 * share:.2f}' for share in lost)} % of the places, (n + 1) / 2^n by chance; the best linear "
+        "reading misses "
         f"{', '.join(f'{100 * share:.1f}' for share in error)} % of the spiral"
     )
     as_expected = all(abs(a - b) < 0.06 for a, b in zip(lost, found["expected"], strict=True))
@@ -171,7 +175,8 @@ def _judge_table(found: Numbers) -> Verdict:
     rest = pooled == [1280, 7, 7] and classified == 1280
     but = f", but not {listed(found['differing'])}" if found["differing"] else ""
     why = (
-        f"{found['rows'] - len(found['differing'])} of {found['rows']} rows with inputs, t, c, n and s are those of the graph{but}; "
+        f"{found['rows'] - len(found['differing'])} of {found['rows']} rows with inputs, t, c, n and s are those of the "
+        f"graph{but}; "
         f"a pooling of {pooled[1]} x {pooled[2]} px and a classifier on "
         f"{classified:,} features follow"
     )

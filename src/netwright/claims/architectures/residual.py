@@ -1,14 +1,14 @@
-"""Residual networks: the identity at the start (A13), bottlenecks (A14), ResNet-B to -D (A15), where shapes differ (A24), the last ReLU (A27)."""
+"""Residual networks: the identity at the start (A13), bottlenecks (A14), ResNet-B to -D (A15), where shapes differ (A24)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from netwright.blocks import Basic, Bottleneck, Plain
-from netwright.claims.claim import EXACT, QUICK, Claim, Evidence, Numbers, Terms, Verdict, corrected, settled
-from netwright.claims.reading import Single, blocks, conv_of, convs, entered, listed, readers, traced
+from netwright.blocks import Basic, Bottleneck
+from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, corrected, settled
+from netwright.claims.reading import Single, blocks, conv_of, convs, entered, traced
 from netwright.graph import Design, Graph, trace
-from netwright.graph.layers import Activation, Add, Conv
+from netwright.graph.layers import Add, Conv
 from netwright.zoo import network
 
 # ---------------------------------------------------------------- A13
@@ -52,7 +52,8 @@ def _differences(terms: Terms, zero: bool) -> dict[str, float]:
 
 def _judge_identity(found: Numbers) -> Verdict:
     why = (
-        f"{found['blocks']} blocks give their input back with a largest difference of {found['largest_difference']:.1e}; with a last scale of 1 "
+        f"{found['blocks']} blocks give their input back with a largest difference of {found['largest_difference']:.1e}; with "
+        "a last scale of 1 "
         f"instead each changes it by {100 * found['least_difference_without']:.0f} % of the largest value or more"
     )
     return settled(found["largest_difference"] == 0 and found["least_difference_without"] > 0.01 and found["blocks"] > 0, why)
@@ -98,9 +99,12 @@ def _one_width() -> float:
 
 def _judge_bottleneck(found: Numbers) -> Verdict:
     why = (
-        f"two 3x3s of C channels have {found['basic']:g} C^2 weights; the bottleneck that goes from 4 C through C to 4 C has {found['bottleneck']:g} C^2 "
-        f"(and {found['bottleneck_macs']:g} against {found['basic_macs']:g} C^2 macs per pixel), so it costs about as much on four times the channels, where "
-        f"two 3x3s would have {found['wide_basic']:g} C^2; at C channels outside (C / 4 inside) it has {found['narrow_bottleneck']:.3g} C^2; "
+        f"two 3x3s of C channels have {found['basic']:g} C^2 weights; the bottleneck that goes from 4 C through C to 4 C has "
+        f"{found['bottleneck']:g} C^2 "
+        f"(and {found['bottleneck_macs']:g} against {found['basic_macs']:g} C^2 macs per pixel), so it costs about as much on "
+        "four times the channels, where "
+        f"two 3x3s would have {found['wide_basic']:g} C^2; at C channels outside (C / 4 inside) it has "
+        f"{found['narrow_bottleneck']:.3g} C^2; "
         f"{found['one_width']:g} C^2 comes out only if no layer changes the width"
     )
     return corrected(found["basic"] == 18 and found["bottleneck"] == 11, found["basic"] == 18 and found["bottleneck"] < 18, why)
@@ -149,7 +153,8 @@ def _judge_tweaks(found: Numbers) -> Verdict:
     moved = found["v1_in_the_branch"] > 0 == found["B_in_the_branch"] and found["B_layers"] > 0 == found["D_layers"]
     cost = " ".join(f"{name} {found[f'{name}_gmacs']:.3f} G," for name in TWEAKS).rstrip(",")
     why = (
-        f"in the first form {found['v1_layers']} strided 1x1s step over {100 * found['v1_unread']:.0f} % of their input, {found['v1_in_the_branch']} of them in the "
+        f"in the first form {found['v1_layers']} strided 1x1s step over {100 * found['v1_unread']:.0f} % of their input, "
+        f"{found['v1_in_the_branch']} of them in the "
         f"residual branch; B leaves {found['B_layers']}, all in the shortcut, and D {found['D_layers']}; macs: {cost}; "
         f"C's stem adds {found['C_params'] - found['B_params']:,} params"
     )
@@ -181,8 +186,10 @@ def _shortcuts(terms: Terms) -> Evidence:
 
 def _judge_shortcuts(found: Numbers) -> Verdict:
     why = (
-        f"of {found['differing']} blocks whose shapes differ {found['differing_with_shortcut']} have a shortcut, of {found['agreeing']} whose shapes agree "
-        f"{found['with_shortcut']} have one; ResNet-50 brings its shortcuts to the new shape by {found['resnet50_projections']} projections instead"
+        f"of {found['differing']} blocks whose shapes differ {found['differing_with_shortcut']} have a shortcut, of "
+        f"{found['agreeing']} whose shapes agree "
+        f"{found['with_shortcut']} have one; ResNet-50 brings its shortcuts to the new shape by "
+        f"{found['resnet50_projections']} projections instead"
     )
     none = found["differing"] > 0 == found["differing_with_shortcut"]
     return settled(none and found["with_shortcut"] == found["agreeing"], why)
@@ -209,7 +216,8 @@ CLAIMS = (
     Claim(
         "a15-resnet-tweaks",
         EXACT,
-        "A strided 1x1 convolution uses a quarter of its input; ResNet-B moves the stride into the 3x3, ResNet-D pools in the shortcut "
+        "A strided 1x1 convolution uses a quarter of its input; ResNet-B moves the stride into the 3x3, ResNet-D pools in "
+        "the shortcut "
         "instead, and ResNet-C's gentler stem costs a little more.",
         "Architectures, further model tweaks",
         _tweaks,

@@ -67,7 +67,7 @@ def _dead_filters(terms: Terms) -> Evidence:
 
 
 def _dead_share(model: Any, ground: Ground) -> float:
-    """Of the filters of conv1: those that answer, above zero, at fewer than a thousandth of the places of the held-out pictures."""
+    """The share of conv1's filters that answer, above zero, at fewer than a thousandth of the places of held-out pictures."""
     import torch
 
     from netwright.training.normalize import to_batch
@@ -84,7 +84,8 @@ def _dead_share(model: Any, ground: Ground) -> float:
 
 def _judge_dead_filters(found: Numbers) -> Verdict:
     why = (
-        f"dead filters in the first layer: {percent(found['alexnet_dead'])} with 11x11/4, {percent(found['zfnet_dead'])} with 7x7/2; "
+        f"dead filters in the first layer: {percent(found['alexnet_dead'])} with 11x11/4, {percent(found['zfnet_dead'])} with "
+        "7x7/2; "
         f"{_interval(found, 'difference')}"
     )
     return strictly(found["difference_low"], found["difference_high"], why)
@@ -120,7 +121,10 @@ def _grown(terms: Terms) -> Evidence:
     grown = [100 * _grow(by_steps, seed) for seed in seeds]
     direct = [100 * at_once.learn(_narrow_vgg(19), seed, name="vgg19 at once").held_out for seed in seeds]
     numbers = {"grown": grown, "direct": direct, "chance": 100 / by_steps.task.classes} | gap("difference", grown, direct)
-    about = f"{by_steps.about}, for each of {listed(_VGG)} layers in turn, or {at_once.job.recipe.epochs} epochs of 19 at once; an eighth as wide, without norms"
+    about = (
+        f"{by_steps.about}, for each of {listed(_VGG)} layers in turn, or {at_once.job.recipe.epochs} epochs of 19 at once; "
+        "an eighth as wide, without norms"
+    )
     return Evidence(numbers, shown_gaps(numbers, {"difference": "grown less at once"}), about)
 
 
@@ -144,7 +148,8 @@ def _grow(ground: Ground, seed: int) -> float:
 
 def _judge_grown(found: Numbers) -> Verdict:
     why = (
-        f"nineteen layers reach {percent(found['grown'])} grown from 11, 13 and 16 and {percent(found['direct'])} at once in as many epochs (chance: {found['chance']:.0f} %); "
+        f"nineteen layers reach {percent(found['grown'])} grown from 11, 13 and 16 and {percent(found['direct'])} at once in "
+        f"as many epochs (chance: {found['chance']:.0f} %); "
         f"{_interval(found, 'difference')}"
     )
     return strictly(found["difference_low"], found["difference_high"], why)
@@ -177,8 +182,10 @@ def _degradation(terms: Terms) -> Evidence:
 
 def _judge_degradation(found: Numbers) -> Verdict:
     why = (
-        f"training error of 20 and 56 plain layers: {percent(found['plain20_training_error'])} and {percent(found['plain56_training_error'])} (interval of the difference "
-        f"{found['plain_low']:.1f} to {found['plain_high']:.1f} points), of residual ones {percent(found['residual20_training_error'])} and "
+        f"training error of 20 and 56 plain layers: {percent(found['plain20_training_error'])} and "
+        f"{percent(found['plain56_training_error'])} (interval of the difference "
+        f"{found['plain_low']:.1f} to {found['plain_high']:.1f} points), of residual ones "
+        f"{percent(found['residual20_training_error'])} and "
         f"{percent(found['residual56_training_error'])} ({found['residual_low']:.1f} to {found['residual_high']:.1f})"
     )
     if found["plain_low"] > 0 and found["relief_low"] > 0 and found["residual_low"] <= 0:
@@ -211,8 +218,10 @@ def _more_groups(terms: Terms) -> Evidence:
 def _judge_more_groups(found: Numbers) -> Verdict:
     low, high = found["most_less_one_low"], found["most_less_one_high"]
     why = (
-        f"with {listed(found['groups'])} groups at {min(found['macs']) / 1e6:.2f} to {max(found['macs']) / 1e6:.2f} M macs the accuracy is "
-        f"{', '.join(f'{value:.1f}' for value in found['accuracy'])} %; the 95 % interval of the gain of most over one is {low:.1f} to {high:.1f} points, of the last step "
+        f"with {listed(found['groups'])} groups at {min(found['macs']) / 1e6:.2f} to {max(found['macs']) / 1e6:.2f} M macs "
+        "the accuracy is "
+        f"{', '.join(f'{value:.1f}' for value in found['accuracy'])} %; the 95 % interval of the gain of most over one is "
+        f"{low:.1f} to {high:.1f} points, of the last step "
         f"{found['last_step_low']:.1f} to {found['last_step_high']:.1f}"
     )
     if max(found["macs"]) > 1.05 * min(found["macs"]):
@@ -266,8 +275,10 @@ def _judge_wide_or_deep(found: Numbers) -> Verdict:
     more_params, more_macs = found["wide_params"] > found["deep_params"], found["wide_gmacs"] > found["deep_gmacs"]
     low, high = found["times_measured_low"], found["times_measured_high"]
     why = (
-        f"WRN-50-2 has {found['wide_params']:,} params, ResNet-152 {found['deep_params']:,}; it takes {found['wide_gmacs']:.3f} G macs against {found['deep_gmacs']:.3f}, "
-        f"{'more' if more_macs else 'not more'}; with {found['wide_layers']} layers one after the other instead of {found['deep_layers']} ResNet-152 takes "
+        f"WRN-50-2 has {found['wide_params']:,} params, ResNet-152 {found['deep_params']:,}; it takes "
+        f"{found['wide_gmacs']:.3f} G macs against {found['deep_gmacs']:.3f}, "
+        f"{'more' if more_macs else 'not more'}; with {found['wide_layers']} layers one after the other instead of "
+        f"{found['deep_layers']} ResNet-152 takes "
         f"{low:.2f} to {high:.2f} times as long (95 % interval)"
     )
     if low <= 1 <= high:
@@ -303,7 +314,8 @@ def _auxiliary(terms: Terms) -> Evidence:
 
 def _judge_auxiliary(found: Numbers) -> Verdict:
     why = (
-        f"held out {percent(found['with_held_out'])} with auxiliary classifiers, {percent(found['without_held_out'])} without; {_interval(found, 'difference')}; seen pictures "
+        f"held out {percent(found['with_held_out'])} with auxiliary classifiers, {percent(found['without_held_out'])} "
+        f"without; {_interval(found, 'difference')}; seen pictures "
         f"are ahead of held-out ones by {found['overfitting_low']:.1f} to {found['overfitting_high']:.1f} points more with them"
     )
     return strictly(found["difference_low"], found["difference_high"], why)
@@ -353,7 +365,8 @@ CLAIMS = (
     Claim(
         "a6-growing-vgg",
         LONG,
-        "Nineteen layers without batch norm train when they grow from 11, 13 and 16, and fail or lag when they are trained at once.",
+        "Nineteen layers without batch norm train when they grow from 11, 13 and 16, and fail or lag when they are trained "
+        "at once.",
         "Architectures, VGG",
         _grown,
         _judge_grown,
