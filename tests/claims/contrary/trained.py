@@ -16,17 +16,29 @@ def gap(name: str, interval: tuple[float, float]) -> dict[str, float]:
 def by(numbers: dict[str, Any], *names: str) -> Against:
     """A claim that rests on differences: all above zero, all below, and across it."""
     words = ((ABOVE, "holds"), (BELOW, "fails"), (ACROSS, "undecided"))
-    return [({**numbers, **{key: value for name in names for key, value in gap(name, interval).items()}}, word) for interval, word in words]
+    return [
+        ({**numbers, **{key: value for name in names for key, value in gap(name, interval).items()}}, word)
+        for interval, word in words
+    ]
 
 
 def degradation(plain: tuple[float, float], residual: tuple[float, float], relief: tuple[float, float]) -> dict[str, Any]:
-    names = [f"{kind}{depth}_{part}_error" for part in ("training", "test") for depth in (20, 56) for kind in ("plain", "residual")]
+    names = [
+        f"{kind}{depth}_{part}_error" for part in ("training", "test") for depth in (20, 56) for kind in ("plain", "residual")
+    ]
     return {name: [30.0, 31.0] for name in names} | gap("plain", plain) | gap("residual", residual) | gap("relief", relief)
 
 
 def wide(macs: float, times: tuple[float, float], params: int = 68_883_240) -> dict[str, Any]:
     made = {"wide_params": params, "wide_gmacs": macs, "wide_layers": 50, "wide_seconds": 0.2}
-    return {**made, "deep_params": 60_192_808, "deep_gmacs": 11.514, "deep_layers": 152, "deep_seconds": 0.3, **gap("times_measured", times)}
+    return {
+        **made,
+        "deep_params": 60_192_808,
+        "deep_gmacs": 11.514,
+        "deep_layers": 152,
+        "deep_seconds": 0.3,
+        **gap("times_measured", times),
+    }
 
 
 GROUPS = {"groups": [1, 2, 4, 32], "macs": [100, 101, 102, 103], "accuracy": [60.0, 61.0, 62.0, 62.0], **gap("last_step", ACROSS)}
@@ -38,7 +50,9 @@ RULES = {"base_macs": 900_000, "factors": [3, 9]} | {
 STEPS = {key: value for rule in ("depth", "width", "resolution") for key, value in gap(f"{rule}_last_step", ACROSS).items()}
 PLACES = ("shallow_8_px", "deep_8_px", "shallow_24_px", "deep_24_px")
 WIDTHS = {"widths": [4, 8, 16]} | {
-    key: value for place in PLACES for key, value in {f"{place}_accuracy": [30.0, 35.0, 36.0], **gap(f"{place}_last_step", ACROSS)}.items()
+    key: value
+    for place in PLACES
+    for key, value in {f"{place}_accuracy": [30.0, 35.0, 36.0], **gap(f"{place}_last_step", ACROSS)}.items()
 }
 
 ARCHITECTURES: dict[str, Against] = {
@@ -66,7 +80,8 @@ ARCHITECTURES: dict[str, Against] = {
         (wide(11.398, (1.2, 1.5), 50_000_000), "fails"),
     ],
     "a28-auxiliary-classifiers": by(
-        {f"{name}_{part}": [50.0, 51.0] for name in ("with", "without") for part in ("held_out", "seen")} | gap("overfitting", ACROSS),
+        {f"{name}_{part}": [50.0, 51.0] for name in ("with", "without") for part in ("held_out", "seen")}
+        | gap("overfitting", ACROSS),
         "difference",
     ),
     "a29-resnet-tweaks-in-accuracy": by(
