@@ -80,8 +80,7 @@ class Ground:
         recipe, source = self.job.recipe, self.job.plan.source
         return (
             f"{len(self.task.train):,} pictures of {source.name.rstrip('/').rsplit('/', 1)[-1]} at {self.task.image} px, "
-            f"{recipe.epochs} epochs, "
-            f"measured on {len(self.held_out):,} held-out ones"
+            f"{recipe.epochs} epochs, measured on {len(self.held_out):,} held-out ones"
         )
 
     def macs(self, design: Design) -> int:

@@ -92,11 +92,6 @@ def entered(flat: Flat, places: list[int]) -> tuple[int, ...]:
     return flat.rows[flat.rows[places[0]].inputs[0]].shape
 
 
-def giga(value: float) -> str:
-    """In thousands of millions, with three digits after the point."""
-    return f"{value / 1e9:.3f} G"
-
-
 def listed(values: Iterable[object]) -> str:
     """`1, 2 and 3`."""
     told = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in values]

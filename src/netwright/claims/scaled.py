@@ -65,8 +65,8 @@ def _rules(terms: Terms) -> Evidence:
         )
     rows = shown_gaps(numbers, {f"over_{rule}": f"compound less {rule}" for rule in SINGLE})
     about = (
-        f"{grounds.at(SIDE).about}; an 8-layer residual network of {base / 1e6:.2f} M macs, scaled to {listed(FACTORS)} times "
-        "of it by each rule"
+        f"{grounds.at(SIDE).about}; an 8-layer residual network of {base / 1e6:.2f} M macs, scaled to {listed(FACTORS)} times of "
+        "it by each rule"
     )
     return Evidence(numbers, rows, about)
 
@@ -76,8 +76,8 @@ def _judge_rules(found: Numbers) -> Verdict:
     lows, highs = [[found[f"over_{rule}_{end}"] for rule in SINGLE] for end in ("low", "high")]
     steps = ", ".join(f"{rule} {found[f'{rule}_last_step_low']:.1f} to {found[f'{rule}_last_step_high']:.1f}" for rule in SINGLE)
     why = (
-        f"accuracy (%) at {found['factors'][0]} and {found['factors'][-1]} times {found['base_macs'] / 1e6:.2f} M macs: "
-        f"{told}; compound is ahead of "
+        f"accuracy (%) at {found['factors'][0]} and {found['factors'][-1]} times {found['base_macs'] / 1e6:.2f} M macs: {told}; "
+        "compound is ahead of "
         + ", ".join(f"{rule} by {low:.1f} to {high:.1f}" for rule, low, high in zip(SINGLE, lows, highs, strict=True))
         + f" points; the last step of a single dimension gives: {steps} points (95 % intervals)"
     )
@@ -133,9 +133,8 @@ def _judge_widths(found: Numbers) -> Verdict:
     )
     low, high = found["difference_low"], found["difference_high"]
     why = (
-        f"accuracy (%) at first widths of {', '.join(map(str, found['widths']))}: {told}; the last widening gives the deep "
-        f"and large one {low:.1f} to {high:.1f} points more than the "
-        "shallow and small one (95 % interval)"
+        f"accuracy (%) at first widths of {', '.join(map(str, found['widths']))}: {told}; the last widening gives the deep and "
+        f"large one {low:.1f} to {high:.1f} points more than the shallow and small one (95 % interval)"
     )
     return strictly(low, high, why)
 

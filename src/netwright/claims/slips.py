@@ -15,6 +15,12 @@ from netwright.zoo import network
 B0, V2 = "efficientnet_b0", "mobilenetv2_100"
 STAGES = tuple(f"blocks.{i}" for i in range(7))
 
+
+def slip(as_said: bool, right: bool, found: str, therefore: str) -> Verdict:
+    """The verdict on a slip: what was found, and what follows of it where that is the right figure in place of the notes'."""
+    return corrected(as_said, right, f"{found}: {therefore}" if right and not as_said else found)
+
+
 # ---------------------------------------------------------------- X1: RegNet's g
 
 
@@ -34,10 +40,10 @@ def _group_width(terms: Terms) -> Evidence:
 def _judge_group_width(found: Numbers) -> Verdict:
     why = (
         f"with g = {found['g']} RegNetX-400MF's stages of {listed(found['widths'])} channels have {listed(found['groups'])} "
-        "groups, each of "
-        f"{listed(found['channels_of_a_group'])} channels: g is the width of a group"
+        f"groups, each of {listed(found['channels_of_a_group'])} channels"
     )
-    return corrected(found["groups"] == [found["g"]], found["channels_of_a_group"] == [found["g"]], why)
+    right = found["channels_of_a_group"] == [found["g"]]
+    return slip(found["groups"] == [found["g"]], right, why, "g is the width of a group")
 
 
 # ---------------------------------------------------------------- X2: where MobileNetV2 strides
@@ -71,9 +77,8 @@ def _striding(flat: Flat) -> int:
 def _judge_strides(found: Numbers) -> Verdict:
     why = (
         f"all {found['striding']} strides in MobileNetV2's blocks sit on the depthwise 3x3, as ResNet-B has "
-        f"{found['resnet_b_striding_3x3']} on its 3x3s; "
-        f"what is ResNet-D's own, an average pooling in the shortcut, is there {found['average_poolings']} times (ResNet-D: "
-        f"{found['resnet_d_average_poolings']})"
+        f"{found['resnet_b_striding_3x3']} on its 3x3s; what is ResNet-D's own, an average pooling in the shortcut, is there "
+        f"{found['average_poolings']} times (ResNet-D: {found['resnet_d_average_poolings']})"
     )
     in_the_middle = found["striding"] == found["depthwise_3x3"] > 0 and found["resnet_b_striding_3x3"] > 0
     as_d = in_the_middle and found["average_poolings"] > 0
@@ -109,11 +114,11 @@ def _judge_between(found: Numbers) -> Verdict:
     total = [found[f"{key}_blocks"] for key in keys]
     why = (
         f"of MobileNetV2's {total[0]} blocks {active[0]} end in or go into an activation, of B0's {total[1]} MBConvs "
-        f"{active[1]}: activations are only "
-        f"inside, where channels are many ({found['mobilenetv2_activations_inside']} and "
-        f"{found['efficientnet_b0_activations_inside']} of them)"
+        f"{active[1]}; inside of them there are {found['mobilenetv2_activations_inside']} and "
+        f"{found['efficientnet_b0_activations_inside']}"
     )
-    return corrected(active == total, active == [0, 0] and min(total) > 0, why)
+    therefore = "activations stand only where channels are many"
+    return slip(active == total, active == [0, 0] and min(total) > 0, why, therefore)
 
 
 # ---------------------------------------------------------------- X4: Inception-ResNet-B
@@ -137,9 +142,8 @@ def _inception_resnet_b(terms: Terms) -> Evidence:
 
 def _judge_inception_resnet_b(found: Numbers) -> Verdict:
     why = (
-        f"module B starts with {found['b_first']} convolutions of {listed(found['b_kernels'])}, one that is kept and one "
-        "before 1x7 and 7x1; it is module A that "
-        f"starts with {found['a_first']}"
+        f"module B starts with {found['b_first']} convolutions of {listed(found['b_kernels'])}, one that is kept and one before "
+        f"1x7 and 7x1; it is module A that starts with {found['a_first']}"
     )
     ones = found["a_kernels"] == found["b_kernels"] == ["1x1"]
     return corrected(ones and found["b_first"] == 3, ones and found["b_first"] == 2 and found["a_first"] == 3, why)
@@ -159,11 +163,11 @@ def _stage_two(terms: Terms) -> Evidence:
 def _judge_stage_two(found: Numbers) -> Verdict:
     why = (
         f"stage 2 takes {found['channels_in']} channels of {found['side_in']} px and leaves {found['channels_out']} of "
-        f"{found['side_out']} px: it keeps the resolution, "
-        "which the stem has halved, and reduces the channels"
+        f"{found['side_out']} px"
     )
     as_said = found["side_out"] < found["side_in"] and found["channels_out"] > found["channels_in"]
-    return corrected(as_said, found["side_out"] == found["side_in"] and found["channels_out"] < found["channels_in"], why)
+    right = found["side_out"] == found["side_in"] and found["channels_out"] < found["channels_in"]
+    return slip(as_said, right, why, "it keeps the resolution, which the stem has halved, and reduces the channels")
 
 
 def _last_one(terms: Terms) -> Evidence:
@@ -177,8 +181,8 @@ def _last_one(terms: Terms) -> Evidence:
 
 def _judge_last_one(found: Numbers) -> Verdict:
     kernel, inputs, outputs = found["kernel"], found["inputs"], found["outputs"]
-    why = f"the last {kernel}x{kernel} takes {inputs} channels to {outputs:,} on {found['side']} px: it expands"
-    return corrected(found["outputs"] < found["inputs"], found["kernel"] == 1 and found["outputs"] > found["inputs"], why)
+    why = f"the last {kernel}x{kernel} takes {inputs} channels to {outputs:,} on {found['side']} px"
+    return slip(outputs < inputs, kernel == 1 and outputs > inputs, why, "it expands")
 
 
 # ---------------------------------------------------------------- X7: the updates of an epoch
@@ -207,9 +211,8 @@ def _updates(terms: Terms) -> Evidence:
 def _judge_updates(found: Numbers) -> Verdict:
     counts, said = found["updates"], [u + 1 for u in found["u"]]
     why = (
-        f"{listed(found['examples'])} examples in batches of {listed(found['batches'])} make {listed(counts)} updates, u = 0 "
-        f"to U - 1; u = 0 to U would be {listed(said)}, "
-        "the last of them without an example"
+        f"{listed(found['examples'])} examples in batches of {listed(found['batches'])} make {listed(counts)} updates, u = 0 to "
+        f"U - 1; u = 0 to U would be {listed(said)}, the last of them without an example"
     )
     return corrected(counts == said, counts == found["u"], why)
 
@@ -239,12 +242,12 @@ def growth(name: str) -> dict[str, Any]:
 def _judge_formulas(found: Numbers) -> Verdict:
     macs, acts = [[found[f"{count}_{name}"] for name in ("depth", "width", "resolution")] for count in ("macs", "acts")]
     why = (
-        f"activations grow as d^{acts[0]:.2f} w^{acts[1]:.2f} r^{acts[2]:.2f}, so the memory formula lacks d and r^2; macs "
-        f"grow as d^{macs[0]:.2f} w^{macs[1]:.2f} r^{macs[2]:.2f}, so the "
-        "FLOPs formula lacks w^2"
+        f"activations grow as d^{acts[0]:.2f} w^{acts[1]:.2f} r^{acts[2]:.2f}, macs grow as d^{macs[0]:.2f} w^{macs[1]:.2f} "
+        f"r^{macs[2]:.2f}"
     )
     as_said = _near(acts, [0, 1, 0]) and _near(macs, [1, 0, 2])
-    return corrected(as_said, _near(acts, [1, 1, 2]) and _near(macs, [1, 2, 2]), why)
+    right = _near(acts, [1, 1, 2]) and _near(macs, [1, 2, 2])
+    return slip(as_said, right, why, "the memory formula lacks d and r^2, the FLOPs formula w^2")
 
 
 def _near(found: list[float], said: list[int]) -> bool:

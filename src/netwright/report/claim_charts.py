@@ -1,4 +1,4 @@
-"""The plain charts of the claims book: bars, and intervals."""
+"""The plain charts of the claims book: bars, curves, intervals."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import altair as alt
 from netwright.report.charts import BLUE, GREEN, HEIGHT, ORANGE, WIDTH, Chart, Rows, csv_data
 
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
+_DASHES = ([1, 0], [7, 2], [2, 2], [8, 2, 2, 2])
 
 
 def bars_chart(rows: Rows, y_title: str, x_title: str | None = None, *, log: bool = False) -> Chart:
@@ -22,6 +23,18 @@ def bars_chart(rows: Rows, y_title: str, x_title: str | None = None, *, log: boo
         .encode(x=x, y=y, color=_colour(labels), xOffset=alt.XOffset("label:N", sort=labels))
         .properties(width=WIDTH, height=HEIGHT)
     )
+
+
+def lines_chart(rows: Rows, x_title: str, y_title: str, *, log: bool = False, log_y: bool = False) -> Chart:
+    """Curves with a dot at each row of `x`, `y`, `label`; `log` is of both axes, `log_y` of one."""
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    across, upwards = (alt.Scale(type="log" if one else "linear") for one in (log, log or log_y))
+    base = alt.Chart(csv_data(rows)).mark_line(point=True, strokeWidth=2)
+    dash = alt.StrokeDash(
+        "label:N", scale=alt.Scale(domain=labels, range=[_DASHES[i % 4] for i in range(len(labels))]), legend=None
+    )
+    x, y = alt.X("x:Q", title=x_title, scale=across), alt.Y("y:Q", title=y_title, scale=upwards)
+    return base.encode(x=x, y=y, color=_colour(labels), strokeDash=dash).properties(width=WIDTH, height=HEIGHT)
 
 
 def intervals_chart(rows: Rows, x_title: str, *, at: float | None = None) -> Chart:

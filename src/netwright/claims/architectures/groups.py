@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from netwright.blocks import Bottleneck, Branches
-from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, corrected, settled
+from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, settled
 from netwright.claims.reading import Convs, Single, listed, traced
+from netwright.claims.slips import slip
 from netwright.graph import trace
 from netwright.zoo import network
 from netwright.zoo.resnet import ResNet, branch_width
@@ -32,16 +33,16 @@ def _grouped(terms: Terms) -> Evidence:
 def _judge_grouped(found: Numbers) -> Verdict:
     groups, params, macs = found["groups"], found["params_times_fewer"], found["macs_times_fewer"]
     why = (
-        f"with {listed(groups)} groups the params are {listed(params)} and the macs {listed(macs)} times fewer: both G times; "
-        f"G^2 would be {listed([g * g for g in groups])}"
+        f"with {listed(groups)} groups the params are {listed(params)} and the macs {listed(macs)} times fewer; G^2 would be "
+        f"{listed([g * g for g in groups])}"
     )
-    return corrected(params == groups and macs == [g * g for g in groups], params == macs == groups, why)
+    return slip(params == groups and macs == [g * g for g in groups], params == macs == groups, why, "both are G times fewer")
 
 
 def _draw_grouped(found: Evidence) -> Any:
-    from netwright.report.claim_charts import bars_chart
+    from netwright.report.claim_charts import lines_chart
 
-    return bars_chart([dict(row) for row in found.rows], "times fewer macs", "groups", log=True)
+    return lines_chart([dict(row) for row in found.rows], "groups", "times fewer macs", log=True)
 
 
 # ---------------------------------------------------------------- A17
@@ -79,9 +80,8 @@ def _judge_three_forms(found: Numbers) -> Verdict:
     equal = far < 1e-9 * found["largest_output"] and found["largest_output"] > 0
     same = found["grouped_params"] == found["concatenate_params"] == found["sum_params"] and found["sum_macs_more"] == 0
     why = (
-        f"branches that are concatenated differ from the grouped convolution by {found['concatenate_difference']:.1e}, "
-        "branches that are added by "
-        f"{found['sum_difference']:.1e} (the largest output is {found['largest_output']:.2f}); all have "
+        f"branches that are concatenated differ from the grouped convolution by {found['concatenate_difference']:.1e}, branches "
+        f"that are added by {found['sum_difference']:.1e} (the largest output is {found['largest_output']:.2f}); all have "
         f"{found['grouped_params']:,} params and equal macs"
     )
     return settled(equal and same and found["concatenate_macs_more"] == 0, why)
@@ -111,10 +111,9 @@ def _widths(terms: Terms) -> Evidence:
 def _judge_widths(found: Numbers) -> Verdict:
     rounded = [round(width) for width in found["solved"]]
     why = (
-        f"for {listed(found['groups'])} groups the quadratic gives d = "
-        f"{', '.join(f'{width:.2f}' for width in found['solved'])}, rounded {listed(rounded)}, "
-        f"and the published widths {listed(found['published'])} take {min(found['macs_ratio']):.3f} to "
-        f"{max(found['macs_ratio']):.3f} times the bottleneck's macs"
+        f"for {listed(found['groups'])} groups the quadratic gives d = {', '.join(f'{width:.2f}' for width in found['solved'])}, "
+        f"rounded {listed(rounded)}, and the published widths {listed(found['published'])} take {min(found['macs_ratio']):.3f} "
+        f"to {max(found['macs_ratio']):.3f} times the bottleneck's macs"
     )
     near = all(0.9 < ratio < 1.1 for ratio in found["macs_ratio"])
     return settled(rounded == found["published"] and near, why)
@@ -174,10 +173,9 @@ def _by_formula(channels: int, squeezed: int) -> int:
 def _judge_gates(found: Numbers) -> Verdict:
     share = found["extra_params"] / found["params"], found["extra_macs"] / found["macs"]
     why = (
-        f"{found['gates']} gates with r = {listed(found['ratios'])} add {found['extra_params']:,} params "
-        f"({100 * share[0]:.1f} %; 2 C^2 / r each and biases) and "
-        f"{found['extra_macs']:,} macs ({100 * share[1]:.2f} %) to ResNet-50; the gates of a run lie from "
-        f"{found['gate_low']:.3f} to {found['gate_high']:.3f}"
+        f"{found['gates']} gates with r = {listed(found['ratios'])} add {found['extra_params']:,} params ({100 * share[0]:.1f} "
+        f"%; 2 C^2 / r each and biases) and {found['extra_macs']:,} macs ({100 * share[1]:.2f} %) to ResNet-50; the gates of a "
+        f"run lie from {found['gate_low']:.3f} to {found['gate_high']:.3f}"
     )
     counted = found["ratios"] == [16] and found["extra_params"] == found["params_by_formula"] and share[1] < 0.01
     return settled(counted and found["gates_run"] == found["gates"] and 0 < found["gate_low"] <= found["gate_high"] < 1, why)
@@ -187,8 +185,8 @@ CLAIMS = (
     Claim(
         "a16-grouped-convolution",
         EXACT,
-        "With G groups a convolution has G times fewer params and G^2 times fewer FLOPs (so one of the notes; the other says "
-        "G times).",
+        "With G groups a convolution has G times fewer params and G^2 times fewer FLOPs (so one of the notes; the other says G "
+        "times).",
         "Architectures, ResNeXt, grouped convolutions",
         _grouped,
         _judge_grouped,
@@ -206,8 +204,8 @@ CLAIMS = (
     Claim(
         "a18-resnext-widths",
         EXACT,
-        "The width d of a branch follows from the number G of branches by a quadratic at equal FLOPs; the published pairs "
-        "come out.",
+        "The width d of a branch follows from the number G of branches by a quadratic at equal FLOPs; the published pairs come "
+        "out.",
         "Architectures, ResNeXt: parametrizing G and d",
         _widths,
         _judge_widths,

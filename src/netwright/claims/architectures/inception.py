@@ -93,11 +93,9 @@ def _one_by_one(terms: Terms) -> Evidence:
 def _judge_one_by_one(found: Numbers) -> Verdict:
     equal = found["largest_difference"] < 1e-12 * found["largest_output"] and found["conv_params"] == found["linear_params"]
     why = (
-        f"the outputs differ by at most {found['largest_difference']:.1e} (the largest is {found['largest_output']:.2f}), "
-        "both have "
-        f"{found['conv_params']:,} params; nothing is seen of the neighbours: five of them one after the other still see "
-        f"{found['field_of_five']} px, "
-        "so stacks of 1x1s do not replace larger kernels"
+        f"the outputs differ by at most {found['largest_difference']:.1e} (the largest is {found['largest_output']:.2f}), both "
+        f"have {found['conv_params']:,} params; nothing is seen of the neighbours: five of them one after the other still see "
+        f"{found['field_of_five']} px, so stacks of 1x1s do not replace larger kernels"
     )
     return settled(equal, why)
 
@@ -152,11 +150,9 @@ def _judge_pooled(found: Numbers) -> Verdict:
     same = found["output_sizes"] == [1000] and len(found["params"]) == 1
     why = (
         f"with images of {listed(found['sides'])} px one network of {found['params'][0]:,} params gives "
-        f"{listed(found['output_sizes'])} outputs "
-        f"(from {found['smallest_image']} px on: the strides must leave a pixel); a head that flattens 7 px takes maps of "
-        f"{listed(found['flattened_takes'])} px only; "
-        f"the pooled classifier has {found['head_params_pooled']:,} params, a flattening one on 512 maps of 7 px "
-        f"{found['head_params_flattened']:,}"
+        f"{listed(found['output_sizes'])} outputs (from {found['smallest_image']} px on: the strides must leave a pixel); a head "
+        f"that flattens 7 px takes maps of {listed(found['flattened_takes'])} px only; the pooled classifier has "
+        f"{found['head_params_pooled']:,} params, a flattening one on 512 maps of 7 px {found['head_params_flattened']:,}"
     )
     return settled(same and found["flattened_takes"] == [7], why)
 

@@ -114,11 +114,10 @@ def _parameters_against_activations(terms: Terms) -> Evidence:
 def _judge_parameters_against_activations(found: Numbers) -> Verdict:
     more = {name: found[f"{name}_mb"] > found["activations_mb"] for name in ("momentum", "adam")}
     why = (
-        f"the activations take {found['activations_mb']:.1f} MB; parameters four times (Adam) {found['adam_mb']:.1f} MB, "
-        "which is more "
-        f"up to batch {found['adam_until_batch']}; three times (momentum) {found['momentum_mb']:.1f} MB, more up to batch "
-        f"{found['momentum_until_batch']} only; against what autograd really keeps ({found['kept_by_autograd_mb']:,.0f} MB) "
-        f"up to batch {found['adam_until_batch_of_autograd']}"
+        f"the activations take {found['activations_mb']:.1f} MB; parameters four times (Adam) {found['adam_mb']:.1f} MB, which "
+        f"is more up to batch {found['adam_until_batch']}; three times (momentum) {found['momentum_mb']:.1f} MB, more up to "
+        f"batch {found['momentum_until_batch']} only; against what autograd really keeps ({found['kept_by_autograd_mb']:,.0f} "
+        f"MB) up to batch {found['adam_until_batch_of_autograd']}"
     )
     return corrected(all(more.values()), any(more.values()), why)
 
@@ -162,13 +161,11 @@ def _judge_vgg16(found: Numbers) -> Verdict:
         and int(found["classifier_gflop"]) == 31
     )
     why = (
-        f"the stages take {', '.join(f'{macs:.2f}' for macs in stages)} G macs for one image: not constant; the largest "
-        "convolution takes "
-        f"{max(layers):.1f} GFLOP for one image and {found['largest_conv_gflop_per_batch']:.0f} for the batch, not almost 5; "
-        "the first map "
-        f"takes {found['first_map_gb']:.1f} GB and all {found['activations_gb']:.1f} GB; the classifier has "
-        f"{found['classifier_params']:,} params "
-        f"and takes {found['classifier_gflop']:.1f} GFLOP"
+        f"the stages take {', '.join(f'{macs:.2f}' for macs in stages)} G macs for one image, the most of them "
+        f"{max(stages) / min(stages):.1f} times the least; the largest convolution takes {max(layers):.1f} GFLOP for one image "
+        f"and {found['largest_conv_gflop_per_batch']:.0f} for the batch (said: almost 5); the first map takes "
+        f"{found['first_map_gb']:.1f} GB and all {found['activations_gb']:.1f} GB; the classifier has "
+        f"{found['classifier_params']:,} params and takes {found['classifier_gflop']:.1f} GFLOP"
     )
     return corrected(constant and almost_five and rest, rest, why)
 
@@ -240,10 +237,9 @@ def _judge_googlenet(found: Numbers) -> Verdict:
         f"the stem's {found['stem_layers']} layers take {found['stem_gflop']:.1f} GFLOP, {found['stem_params']:,} params and "
         f"{found['stem_gb']:.2f} GB (VGG-16 to 28 px: {found['vgg_to_28_gflop']:,.0f} GFLOP, {found['vgg_to_28_params']:,}, "
         f"{found['vgg_to_28_gb']:.1f} GB); the classifier {found['classifier_params']:,} params and "
-        f"{found['classifier_mflop']:.0f} MFLOP; the whole "
-        f"{found['params']:,} params, {found['gb']:.1f} GB and {found['gflop']:.0f} GFLOP, a thousand times the printed "
-        "Mflops; it is "
-        f"{found['depth']} layers deep and has {found['modules']} modules"
+        f"{found['classifier_mflop']:.0f} MFLOP; the whole {found['params']:,} params, {found['gb']:.1f} GB and "
+        f"{found['gflop']:.0f} GFLOP, where 390 Mflops are printed; it is {found['depth']} layers deep and has "
+        f"{found['modules']} modules"
     )
     return corrected(right and found["gflop"] < 0.4, right and 380 < found["gflop"] < 410, why)
 
@@ -259,8 +255,7 @@ CLAIMS = (
         "a1-alexnet-table",
         EXACT,
         "AlexNet's table: 150,528 values or 73.5 MB come in, the first convolution leaves 55 px with 34,944 params, 27 GFLOP "
-        "and 283.6 MB; "
-        "nearly all params are in the three linear layers, nearly all the work is in the convolutions.",
+        "and 283.6 MB; nearly all params are in the three linear layers, nearly all the work is in the convolutions.",
         "Architectures, AlexNet and its recap",
         _alexnet,
         _judge_alexnet,
@@ -269,8 +264,8 @@ CLAIMS = (
     Claim(
         "a2-alexnet-memory",
         EXACT,
-        "AlexNet's parameters, with their gradients and the optimizer's copies (three or four in all), need more memory than its "
-        "activations at batch 128.",
+        "AlexNet's parameters, with their gradients and the optimizer's copies (three or four in all), need more memory than "
+        "its activations at batch 128.",
         "Architectures, AlexNet, recap",
         _parameters_against_activations,
         _judge_parameters_against_activations,
@@ -279,9 +274,8 @@ CLAIMS = (
     Claim(
         "a5-vgg16-recap",
         EXACT,
-        "VGG-16's work is constant over its stages, almost 5 GFLOP for each convolution; its first maps take 3 GB, all 14 "
-        "GB, and its "
-        "classifier has 124 M params and takes 31 GFLOP.",
+        "VGG-16's work is constant over its stages, almost 5 GFLOP for each convolution; its first maps take 3 GB, all 14 GB, "
+        "and its classifier has 124 M params and takes 31 GFLOP.",
         "Architectures, recap of VGG-16, and the comparison with GoogLeNet's final layers",
         _vgg16,
         _judge_vgg16,
@@ -290,9 +284,8 @@ CLAIMS = (
     Claim(
         "a7-googlenet-figures",
         EXACT,
-        "GoogLeNet's stem of five layers takes about 130 GFLOP, 124 K params and 2 GB, its classifier 1 M params and less "
-        "than 270 MFLOP, "
-        "all of it 7 M params, 390 MFLOP and 3.3 GB; it is 22 layers deep and made of about 100 modules.",
+        "GoogLeNet's stem of five layers takes about 130 GFLOP, 124 K params and 2 GB, its classifier 1 M params and less than "
+        "270 MFLOP, all of it 7 M params, 390 MFLOP and 3.3 GB; it is 22 layers deep and made of about 100 modules.",
         "Architectures, Inception v1: stem, final layers and summary",
         _googlenet,
         _judge_googlenet,

@@ -39,9 +39,8 @@ def _separable(terms: Terms) -> Evidence:
 def _judge_separable(found: Numbers) -> Verdict:
     ratios = found["times_fewer_macs"]
     why = (
-        f"the {found['layers']} separable convolutions take {min(ratios):.2f} to {max(ratios):.2f} times fewer macs than "
-        "whole 3x3s "
-        f"(9 C' / (9 + C') for C' outputs, which is always below {found['limit']:g}), the network as a whole "
+        f"the {found['layers']} separable convolutions take {min(ratios):.2f} to {max(ratios):.2f} times fewer macs than whole "
+        f"3x3s (9 C' / (9 + C') for C' outputs, which is always below {found['limit']:g}), the network as a whole "
         f"{found['network_times_fewer_macs']:.2f} times"
     )
     return corrected(min(ratios) >= 9.5 and max(ratios) <= 10, min(ratios) > 7.5 and max(ratios) < 9, why)
@@ -96,10 +95,8 @@ def _judge_collapse(found: Numbers) -> Verdict:
     lost, error = found["lost"], found["linear_error"]
     why = (
         f"a place of the plane is lost where fewer than two channels are left above zero: in {listed(found['channels'])} "
-        "channels that is "
-        f"{', '.join(f'{100 * share:.2f}' for share in lost)} % of the places, (n + 1) / 2^n by chance; the best linear "
-        "reading misses "
-        f"{', '.join(f'{100 * share:.1f}' for share in error)} % of the spiral"
+        f"channels that is {', '.join(f'{100 * share:.2f}' for share in lost)} % of the places, (n + 1) / 2^n by chance; the "
+        f"best linear reading misses {', '.join(f'{100 * share:.1f}' for share in error)} % of the spiral"
     )
     as_expected = all(abs(a - b) < 0.06 for a, b in zip(lost, found["expected"], strict=True))
     return settled(lost[0] > 0.5 and lost[-1] < 0.001 and error[-1] < 0.25 * error[0] and as_expected, why)
@@ -176,9 +173,7 @@ def _judge_table(found: Numbers) -> Verdict:
     but = f", but not {listed(found['differing'])}" if found["differing"] else ""
     why = (
         f"{found['rows'] - len(found['differing'])} of {found['rows']} rows with inputs, t, c, n and s are those of the "
-        f"graph{but}; "
-        f"a pooling of {pooled[1]} x {pooled[2]} px and a classifier on "
-        f"{classified:,} features follow"
+        f"graph{but}; a pooling of {pooled[1]} x {pooled[2]} px and a classifier on {classified:,} features follow"
     )
     return settled(not found["differing"] and rest and found["rows"] == 9, why)
 

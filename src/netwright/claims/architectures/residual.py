@@ -52,9 +52,8 @@ def _differences(terms: Terms, zero: bool) -> dict[str, float]:
 
 def _judge_identity(found: Numbers) -> Verdict:
     why = (
-        f"{found['blocks']} blocks give their input back with a largest difference of {found['largest_difference']:.1e}; with "
-        "a last scale of 1 "
-        f"instead each changes it by {100 * found['least_difference_without']:.0f} % of the largest value or more"
+        f"{found['blocks']} blocks give their input back with a largest difference of {found['largest_difference']:.1e}; with a "
+        f"last scale of 1 instead each changes it by {100 * found['least_difference_without']:.0f} % of the largest value or more"
     )
     return settled(found["largest_difference"] == 0 and found["least_difference_without"] > 0.01 and found["blocks"] > 0, why)
 
@@ -100,12 +99,10 @@ def _one_width() -> float:
 def _judge_bottleneck(found: Numbers) -> Verdict:
     why = (
         f"two 3x3s of C channels have {found['basic']:g} C^2 weights; the bottleneck that goes from 4 C through C to 4 C has "
-        f"{found['bottleneck']:g} C^2 "
-        f"(and {found['bottleneck_macs']:g} against {found['basic_macs']:g} C^2 macs per pixel), so it costs about as much on "
-        "four times the channels, where "
-        f"two 3x3s would have {found['wide_basic']:g} C^2; at C channels outside (C / 4 inside) it has "
-        f"{found['narrow_bottleneck']:.3g} C^2; "
-        f"{found['one_width']:g} C^2 comes out only if no layer changes the width"
+        f"{found['bottleneck']:g} C^2 (and {found['bottleneck_macs']:g} against {found['basic_macs']:g} C^2 macs per pixel), so "
+        f"it costs about as much on four times the channels, where two 3x3s would have {found['wide_basic']:g} C^2; at C "
+        f"channels outside (C / 4 inside) it has {found['narrow_bottleneck']:.3g} C^2; {found['one_width']:g} C^2 comes out only "
+        "if no layer changes the width"
     )
     return corrected(found["basic"] == 18 and found["bottleneck"] == 11, found["basic"] == 18 and found["bottleneck"] < 18, why)
 
@@ -113,7 +110,7 @@ def _judge_bottleneck(found: Numbers) -> Verdict:
 def _draw_bottleneck(found: Evidence) -> Any:
     from netwright.report.claim_charts import bars_chart
 
-    return bars_chart([dict(row) for row in found.rows], "weights (C^2)", log=True)
+    return bars_chart([dict(row) for row in found.rows], "weights (C^2)")
 
 
 # ---------------------------------------------------------------- A15
@@ -154,9 +151,8 @@ def _judge_tweaks(found: Numbers) -> Verdict:
     cost = " ".join(f"{name} {found[f'{name}_gmacs']:.3f} G," for name in TWEAKS).rstrip(",")
     why = (
         f"in the first form {found['v1_layers']} strided 1x1s step over {100 * found['v1_unread']:.0f} % of their input, "
-        f"{found['v1_in_the_branch']} of them in the "
-        f"residual branch; B leaves {found['B_layers']}, all in the shortcut, and D {found['D_layers']}; macs: {cost}; "
-        f"C's stem adds {found['C_params'] - found['B_params']:,} params"
+        f"{found['v1_in_the_branch']} of them in the residual branch; B leaves {found['B_layers']}, all in the shortcut, and D "
+        f"{found['D_layers']}; macs: {cost}; C's stem adds {found['C_params'] - found['B_params']:,} params"
     )
     return settled(three and moved and found["C_gmacs"] > found["B_gmacs"] > found["v1_gmacs"], why)
 
@@ -187,9 +183,8 @@ def _shortcuts(terms: Terms) -> Evidence:
 def _judge_shortcuts(found: Numbers) -> Verdict:
     why = (
         f"of {found['differing']} blocks whose shapes differ {found['differing_with_shortcut']} have a shortcut, of "
-        f"{found['agreeing']} whose shapes agree "
-        f"{found['with_shortcut']} have one; ResNet-50 brings its shortcuts to the new shape by "
-        f"{found['resnet50_projections']} projections instead"
+        f"{found['agreeing']} whose shapes agree {found['with_shortcut']} have one; ResNet-50 brings its shortcuts to the new "
+        f"shape by {found['resnet50_projections']} projections instead"
     )
     none = found["differing"] > 0 == found["differing_with_shortcut"]
     return settled(none and found["with_shortcut"] == found["agreeing"], why)
@@ -216,9 +211,8 @@ CLAIMS = (
     Claim(
         "a15-resnet-tweaks",
         EXACT,
-        "A strided 1x1 convolution uses a quarter of its input; ResNet-B moves the stride into the 3x3, ResNet-D pools in "
-        "the shortcut "
-        "instead, and ResNet-C's gentler stem costs a little more.",
+        "A strided 1x1 convolution uses a quarter of its input; ResNet-B moves the stride into the 3x3, ResNet-D pools in the "
+        "shortcut instead, and ResNet-C's gentler stem costs a little more.",
         "Architectures, further model tweaks",
         _tweaks,
         _judge_tweaks,

@@ -44,8 +44,8 @@ def _pooling(terms: Terms) -> Evidence:
     }
     rows = [{"label": "2x2/2 less 3x3/2", "x": fewer.mean, "low": fewer.interval[0], "high": fewer.interval[1]}]
     about = (
-        f"digits through {FILTERS} random 3x3 filters, ReLU and a pooling to 4 x 4, read by ridge regression "
-        f"learned on a fifth; {DRAWS} draws of filters and parts"
+        f"digits through {FILTERS} random 3x3 filters, ReLU and a pooling to 4 x 4, read by ridge regression learned on a fifth; "
+        f"{DRAWS} draws of filters and parts"
     )
     return Evidence(numbers, rows, about)
 
@@ -81,8 +81,7 @@ def _judge_pooling(found: Numbers) -> Verdict:
     low, high = found["difference_low"], found["difference_high"]
     why = (
         f"over {found['draws']} draws the error is {found['overlapping_error']:.2f} % with overlapping 3x3/2 windows and "
-        f"{found['apart_error']:.2f} % with 2x2/2 ones; "
-        f"the 95 % interval of the difference is {low:.2f} to {high:.2f} points"
+        f"{found['apart_error']:.2f} % with 2x2/2 ones; the 95 % interval of the difference is {low:.2f} to {high:.2f} points"
     )
     return by_interval(low, high, why)
 
@@ -124,9 +123,8 @@ def _last_relu(terms: Terms) -> Evidence:
         "halving_missed_after": 1.0 if below["after"] == 0 else 0.0,
     }
     about = (
-        f"the additions of resnet18 and resnet50; {BLOCKS} random residual blocks of {WIDTH} channels with the skip added "
-        "before and after the last "
-        "ReLU; and what of halving its input a block can miss at best"
+        f"the additions of resnet18 and resnet50; {BLOCKS} random residual blocks of {WIDTH} channels with the skip added before "
+        "and after the last ReLU; and what of halving its input a block can miss at best"
     )
     return Evidence(numbers, rows, about)
 
@@ -161,9 +159,8 @@ def _judge_last_relu(found: Numbers) -> Verdict:
     )
     why += (
         f"; added before it a block lowers {100 * found['lowered_before']:.0f} % of its values, added after it "
-        f"{100 * found['lowered_after']:.0f} %, and {BLOCKS} blocks let "
-        f"the mean grow {found['growth_before']:.1f} and {found['growth_after']:.1f} times; of halving its input the first "
-        "form misses "
+        f"{100 * found['lowered_after']:.0f} %, and {BLOCKS} blocks let the mean grow {found['growth_before']:.1f} and "
+        f"{found['growth_after']:.1f} times; of halving its input the first form misses "
         f"{100 * found['halving_missed_before']:.1f} % of the change, the second, which can only add, "
         f"{100 * found['halving_missed_after']:.0f} %"
     )
@@ -172,9 +169,9 @@ def _judge_last_relu(found: Numbers) -> Verdict:
 
 
 def _draw_last_relu(found: Evidence) -> Any:
-    from netwright.report.claim_charts import bars_chart
+    from netwright.report.claim_charts import lines_chart
 
-    return bars_chart([dict(row) for row in found.rows], "mean value over that of the input", "residual block")
+    return lines_chart([dict(row) for row in found.rows], "residual block", "mean value over that of the input")
 
 
 # ---------------------------------------------------------------- A30
@@ -190,7 +187,7 @@ def _gratings(terms: Terms) -> Evidence:
         first = conv_of(convs(traced(name, 224).rows())[0])
         seen = [_apparent(frequency, first.kernel[0], first.stride[0]) for frequency in frequencies]
         kept[name] = [abs(found - frequency) <= 1 / OUTPUTS for found, frequency in zip(seen, frequencies, strict=True)]
-        rows += [{"x": f, "y": found, "label": f"{name}: {first}"} for f, found in zip(frequencies, seen, strict=True)][::4]
+        rows += [{"x": f, "y": found, "label": f"{name}: {first}"} for f, found in zip(frequencies, seen, strict=True)][::2]
         key = "zfnet" if name == "zfnet" else "alexnet"
         numbers |= {f"{key}_kernel": first.kernel[0], f"{key}_stride": first.stride[0]}
         numbers |= {
@@ -220,20 +217,17 @@ def _apparent(frequency: float, kernel: int, stride: int) -> float:
 def _judge_gratings(found: Numbers) -> Verdict:
     why = (
         f"of {found['gratings']} gratings the {found['alexnet_kernel']}x{found['alexnet_kernel']}/{found['alexnet_stride']} "
-        f"keeps {found['alexnet_kept']}, up to "
-        f"{found['alexnet_highest']:.2f} cycles per px, and turns finer ones into coarse ones that are not there; the "
-        f"{found['zfnet_kernel']}x{found['zfnet_kernel']}/{found['zfnet_stride']} "
-        f"keeps {found['zfnet_kept']}, up to {found['zfnet_highest']:.2f}: {found['only_zfnet']} that the other aliases"
+        f"keeps {found['alexnet_kept']}, up to {found['alexnet_highest']:.2f} cycles per px, and turns finer ones into coarse "
+        f"ones that are not there; the {found['zfnet_kernel']}x{found['zfnet_kernel']}/{found['zfnet_stride']} keeps "
+        f"{found['zfnet_kept']}, up to {found['zfnet_highest']:.2f}: {found['only_zfnet']} that the other aliases"
     )
     return settled(found["only_zfnet"] > 0 == found["only_alexnet"] and found["zfnet_highest"] > found["alexnet_highest"], why)
 
 
 def _draw_gratings(found: Evidence) -> Any:
-    from netwright.report.claim_charts import bars_chart
+    from netwright.report.claim_charts import lines_chart
 
-    return bars_chart(
-        [dict(row) for row in found.rows], "apparent frequency (cycles per px)", "frequency of the grating (cycles per px)"
-    )
+    return lines_chart([dict(row) for row in found.rows], "frequency of the grating (cycles per px)", "apparent frequency")
 
 
 CLAIMS = (
@@ -249,8 +243,8 @@ CLAIMS = (
     Claim(
         "a27-skip-before-the-last-relu",
         QUICK,
-        "The skip is added before the last ReLU: added after it, only positive values would be summed, and the identity "
-        "hardly perturbed.",
+        "The skip is added before the last ReLU: added after it, only positive values would be summed, and the identity hardly "
+        "perturbed.",
         "Architectures, residual networks, remark on skip connections",
         _last_relu,
         _judge_last_relu,

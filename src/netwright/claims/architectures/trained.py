@@ -1,4 +1,4 @@
-"""Long claims: what only trainings on real pictures, or a clock, can say (A3, A6, A12, A19, A25, A28, A29).
+"""Long claims: what only trainings on real pictures can say (A3, A6, A12, A19, A28, A29).
 
 All are small: few pictures, narrow networks, some seeds. Each verdict rests on 95 % intervals of paired differences.
 """
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netwright.blocks import Bottleneck, Plain
-from netwright.claims.claim import LONG, Claim, Evidence, Numbers, Terms, Verdict, corrected
+from netwright.claims.claim import LONG, Claim, Evidence, Numbers, Terms, Verdict
 from netwright.claims.paired import gap, mean, percent, shown_gaps, strictly
-from netwright.claims.reading import listed, longest, traced
+from netwright.claims.reading import listed
 from netwright.graph import Count, Design, FeatureMap, Size
 from netwright.zoo.googlenet import GoogLeNet
 from netwright.zoo.resnet import CifarResNet, ResNet
@@ -85,8 +85,7 @@ def _dead_share(model: Any, ground: Ground) -> float:
 def _judge_dead_filters(found: Numbers) -> Verdict:
     why = (
         f"dead filters in the first layer: {percent(found['alexnet_dead'])} with 11x11/4, {percent(found['zfnet_dead'])} with "
-        "7x7/2; "
-        f"{_interval(found, 'difference')}"
+        f"7x7/2; {_interval(found, 'difference')}"
     )
     return strictly(found["difference_low"], found["difference_high"], why)
 
@@ -122,8 +121,8 @@ def _grown(terms: Terms) -> Evidence:
     direct = [100 * at_once.learn(_narrow_vgg(19), seed, name="vgg19 at once").held_out for seed in seeds]
     numbers = {"grown": grown, "direct": direct, "chance": 100 / by_steps.task.classes} | gap("difference", grown, direct)
     about = (
-        f"{by_steps.about}, for each of {listed(_VGG)} layers in turn, or {at_once.job.recipe.epochs} epochs of 19 at once; "
-        "an eighth as wide, without norms"
+        f"{by_steps.about}, for each of {listed(_VGG)} layers in turn, or {at_once.job.recipe.epochs} epochs of 19 at once; an "
+        "eighth as wide, without norms"
     )
     return Evidence(numbers, shown_gaps(numbers, {"difference": "grown less at once"}), about)
 
@@ -148,9 +147,8 @@ def _grow(ground: Ground, seed: int) -> float:
 
 def _judge_grown(found: Numbers) -> Verdict:
     why = (
-        f"nineteen layers reach {percent(found['grown'])} grown from 11, 13 and 16 and {percent(found['direct'])} at once in "
-        f"as many epochs (chance: {found['chance']:.0f} %); "
-        f"{_interval(found, 'difference')}"
+        f"nineteen layers reach {percent(found['grown'])} grown from 11, 13 and 16 and {percent(found['direct'])} at once in as "
+        f"many epochs (chance: {found['chance']:.0f} %); {_interval(found, 'difference')}"
     )
     return strictly(found["difference_low"], found["difference_high"], why)
 
@@ -183,9 +181,8 @@ def _degradation(terms: Terms) -> Evidence:
 def _judge_degradation(found: Numbers) -> Verdict:
     why = (
         f"training error of 20 and 56 plain layers: {percent(found['plain20_training_error'])} and "
-        f"{percent(found['plain56_training_error'])} (interval of the difference "
-        f"{found['plain_low']:.1f} to {found['plain_high']:.1f} points), of residual ones "
-        f"{percent(found['residual20_training_error'])} and "
+        f"{percent(found['plain56_training_error'])} (interval of the difference {found['plain_low']:.1f} to "
+        f"{found['plain_high']:.1f} points), of residual ones {percent(found['residual20_training_error'])} and "
         f"{percent(found['residual56_training_error'])} ({found['residual_low']:.1f} to {found['residual_high']:.1f})"
     )
     if found["plain_low"] > 0 and found["relief_low"] > 0 and found["residual_low"] <= 0:
@@ -218,78 +215,13 @@ def _more_groups(terms: Terms) -> Evidence:
 def _judge_more_groups(found: Numbers) -> Verdict:
     low, high = found["most_less_one_low"], found["most_less_one_high"]
     why = (
-        f"with {listed(found['groups'])} groups at {min(found['macs']) / 1e6:.2f} to {max(found['macs']) / 1e6:.2f} M macs "
-        "the accuracy is "
-        f"{', '.join(f'{value:.1f}' for value in found['accuracy'])} %; the 95 % interval of the gain of most over one is "
-        f"{low:.1f} to {high:.1f} points, of the last step "
-        f"{found['last_step_low']:.1f} to {found['last_step_high']:.1f}"
+        f"with {listed(found['groups'])} groups at {min(found['macs']) / 1e6:.2f} to {max(found['macs']) / 1e6:.2f} M macs the "
+        f"accuracy is {', '.join(f'{value:.1f}' for value in found['accuracy'])} %; the 95 % interval of the gain of most over "
+        f"one is {low:.1f} to {high:.1f} points, of the last step {found['last_step_low']:.1f} to {found['last_step_high']:.1f}"
     )
     if max(found["macs"]) > 1.05 * min(found["macs"]):
         return Verdict("undecided", f"{why}; the macs are not equal")
     return strictly(low, high, why)
-
-
-# ---------------------------------------------------------------- A25
-
-WIDE, DEEP = "wide_resnet50_2", "resnet152"
-
-
-def _wide_or_deep(terms: Terms) -> Evidence:
-    import torch
-
-    from netwright.measuring.timing import once
-    from netwright.runtime import build
-
-    graphs = {name: traced(name, 224) for name in (WIDE, DEEP)}
-    side, repeats = (64, 3) if terms.tiny else (224, 15)
-    x = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(terms.seed))
-    models = {name: build(name, seed=terms.seed).eval() for name in graphs}
-    seconds: dict[str, list[float]] = {name: [] for name in models}
-    with torch.inference_mode():
-        for turn in range(repeats + 1):
-            for name, model in models.items():
-                taken = once(lambda model=model: model(x), torch.device("cpu"))
-                seconds[name] += [taken] if turn else []  # the first one warms up
-    ratios = [deep / wide for wide, deep in zip(seconds[WIDE], seconds[DEEP], strict=True)]
-    numbers: dict[str, Any] = {}
-    for key, name in (("wide", WIDE), ("deep", DEEP)):
-        numbers |= {f"{key}_params": graphs[name].params, f"{key}_gmacs": graphs[name].macs / 1e9}
-        numbers |= {f"{key}_layers": longest(graphs[name].flat()), f"{key}_seconds": mean(seconds[name])}
-    numbers |= gap("times_measured", ratios, [0.0] * len(ratios))
-    rows = [
-        {
-            "label": "ResNet-152 over WRN-50-2",
-            "x": mean(ratios),
-            "low": numbers["times_measured_low"],
-            "high": numbers["times_measured_high"],
-        }
-    ]
-    return Evidence(
-        numbers,
-        rows,
-        f"both networks on one image of {side} px, {repeats} times in turn on {torch.get_num_threads()} threads of a CPU",
-    )
-
-
-def _judge_wide_or_deep(found: Numbers) -> Verdict:
-    more_params, more_macs = found["wide_params"] > found["deep_params"], found["wide_gmacs"] > found["deep_gmacs"]
-    low, high = found["times_measured_low"], found["times_measured_high"]
-    why = (
-        f"WRN-50-2 has {found['wide_params']:,} params, ResNet-152 {found['deep_params']:,}; it takes "
-        f"{found['wide_gmacs']:.3f} G macs against {found['deep_gmacs']:.3f}, "
-        f"{'more' if more_macs else 'not more'}; with {found['wide_layers']} layers one after the other instead of "
-        f"{found['deep_layers']} ResNet-152 takes "
-        f"{low:.2f} to {high:.2f} times as long (95 % interval)"
-    )
-    if low <= 1 <= high:
-        return Verdict("undecided", why)
-    return corrected(more_params and more_macs and low > 1, more_params and not more_macs and low > 1, why)
-
-
-def _draw_times(found: Evidence) -> Any:
-    from netwright.report.claim_charts import intervals_chart
-
-    return intervals_chart([dict(row) for row in found.rows], "times as long", at=1)
 
 
 # ---------------------------------------------------------------- A28
@@ -314,9 +246,9 @@ def _auxiliary(terms: Terms) -> Evidence:
 
 def _judge_auxiliary(found: Numbers) -> Verdict:
     why = (
-        f"held out {percent(found['with_held_out'])} with auxiliary classifiers, {percent(found['without_held_out'])} "
-        f"without; {_interval(found, 'difference')}; seen pictures "
-        f"are ahead of held-out ones by {found['overfitting_low']:.1f} to {found['overfitting_high']:.1f} points more with them"
+        f"held out {percent(found['with_held_out'])} with auxiliary classifiers, {percent(found['without_held_out'])} without; "
+        f"{_interval(found, 'difference')}; seen pictures are ahead of held-out ones by {found['overfitting_low']:.1f} to "
+        f"{found['overfitting_high']:.1f} points more with them"
     )
     return strictly(found["difference_low"], found["difference_high"], why)
 
@@ -365,8 +297,8 @@ CLAIMS = (
     Claim(
         "a6-growing-vgg",
         LONG,
-        "Nineteen layers without batch norm train when they grow from 11, 13 and 16, and fail or lag when they are trained "
-        "at once.",
+        "Nineteen layers without batch norm train when they grow from 11, 13 and 16, and fail or lag when they are trained at "
+        "once.",
         "Architectures, VGG",
         _grown,
         _judge_grown,
@@ -389,15 +321,6 @@ CLAIMS = (
         _more_groups,
         _judge_more_groups,
         _draw_gaps,
-    ),
-    Claim(
-        "a25-wide-or-deep",
-        LONG,
-        "WRN-50-2 takes more params and more FLOPs than ResNet-152 but is faster, for it has fewer layers one after the other.",
-        "Architectures, Wide ResNet",
-        _wide_or_deep,
-        _judge_wide_or_deep,
-        _draw_times,
     ),
     Claim(
         "a28-auxiliary-classifiers",
