@@ -1,0 +1,5 @@
+"""O16."""
+
+from netwright.claims.claim import Claim
+
+CLAIMS: tuple[Claim, ...] = ()
