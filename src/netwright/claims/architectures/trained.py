@@ -48,8 +48,8 @@ ALIVE = 1e-3  # of all places of all pictures: a filter that answers at fewer is
 def _dead_filters(terms: Terms) -> Evidence:
     from netwright.claims.pictures import Ground, Setting, seeds_of
 
-    ground = Ground(terms, Setting(96, 6, 1500, rate=0.02))
-    seeds = seeds_of(terms, 4)
+    ground = Ground(terms, Setting(96, 6, 1200, rate=0.02))
+    seeds = seeds_of(terms, 3)
     dead: dict[str, list[float]] = {name: [] for name in FRONTS}
     accuracy: dict[str, list[float]] = {name: [] for name in FRONTS}
     for seed in seeds:
@@ -114,8 +114,8 @@ def _grown(terms: Terms) -> Evidence:
     from netwright.claims.pictures import Ground, Setting, seeds_of
 
     epochs = 4
-    by_steps = Ground(terms, Setting(32, epochs, 2000, rate=0.02))
-    at_once = Ground(terms, Setting(32, epochs * len(_VGG), 2000, rate=0.02))
+    by_steps = Ground(terms, Setting(32, epochs, 1500, rate=0.02))
+    at_once = Ground(terms, Setting(32, epochs * len(_VGG), 1500, rate=0.02))
     seeds = seeds_of(terms, 3)
     grown = [100 * _grow(by_steps, seed) for seed in seeds]
     direct = [100 * at_once.learn(_narrow_vgg(19), seed, name="vgg19 at once").held_out for seed in seeds]
