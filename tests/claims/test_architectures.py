@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 import netwright as nw
+from netwright.blocks import Bottleneck
 from netwright.claims import CLAIMS, Terms, find_claims, run_claim
 from netwright.claims.architectures.fields import seen
 from netwright.claims.architectures.signals import _apparent, _pool, _responses
+from netwright.claims.architectures.trained import PAIRS
 from netwright.claims.claim import LONG
 from netwright.claims.paired import gap, strictly
 from netwright.claims.reading import blocks, entered, is_depthwise, longest, readers
@@ -74,6 +76,12 @@ def test_blocks_and_groups_by_hand() -> None:
     assert found("a20")["extra_params"] == sum(
         depth * (2 * c * c // 16 + c // 16 + c) for depth, c in ((3, 256), (4, 512), (6, 1024), (3, 2048))
     )
+
+
+def test_bottlenecks_of_more_groups_take_equal_macs() -> None:
+    designs = [nw.zoo.CifarResNet(1, Bottleneck(groups, width), 16) for groups, width in PAIRS]
+    macs = [nw.trace(design, 16).macs for design in designs]
+    assert max(macs) < 1.04 * min(macs)
 
 
 def test_exact_counts_of_the_facts() -> None:

@@ -41,7 +41,7 @@ def wide(macs: float, times: tuple[float, float], params: int = 68_883_240) -> d
     }
 
 
-GROUPS = {"groups": [1, 2, 4, 32], "macs": [100, 101, 102, 103], "accuracy": [60.0, 61.0, 62.0, 62.0], **gap("last_step", ACROSS)}
+GROUPS = {"groups": [1, 2, 4, 30], "macs": [100, 101, 102, 103], "accuracy": [60.0, 61.0, 62.0, 62.0], **gap("last_step", ACROSS)}
 RULES = {"base_macs": 900_000, "factors": [3, 9]} | {
     key: value
     for rule in ("compound", "depth", "width", "resolution")
