@@ -26,7 +26,7 @@ def _doubling(terms: Terms) -> Evidence:
     sizes = [trace(*COMPOUND.at(design, 224, float(phi))) for phi in range(8)]
     macs = [graph.macs for graph in sizes]
     ratios = [after / before for before, after in itertools.pairwise(macs)]
-    numbers = {
+    numbers: dict[str, Any] = {
         "rule": COMPOUND.growth,
         "ratios": ratios,
         "mean_ratio": (macs[-1] / macs[0]) ** (1 / 7),
@@ -74,7 +74,7 @@ def _per_stage(terms: Terms) -> Evidence:
         acts, macs = [_stage_count(scaled, name, place) / _stage_count(start, name, place) for place in (2, 1)]
         rows.append({"stage": name, "acts": acts, "macs": macs})
     body = rows[1:-1]
-    numbers = {
+    numbers: dict[str, Any] = {
         "stages": list(names),
         "acts_ratio": [row["acts"] for row in rows],
         "macs_ratio": [row["macs"] for row in rows],
@@ -138,7 +138,7 @@ def _table(terms: Terms) -> Evidence:
     flat = traced("efficientnet_b0", 224).flat()
     read = [_ends(flat, "conv_stem"), *[_mbconvs(flat, f"blocks.{i}") for i in range(7)], _ends(flat, "conv_head")]
     gated = [name for name, places in blocks(flat, *[f"blocks.{i}" for i in range(7)]).items() if _is_gated(flat, places)]
-    numbers = {
+    numbers: dict[str, Any] = {
         "stages": len(read),
         "differing": [i + 1 for i, (row, said) in enumerate(zip(read, TABLE_1, strict=True)) if row != said],
         "table": [
@@ -192,7 +192,7 @@ def _freedom(terms: Terms) -> Evidence:
     names = {**{f"AnyNetX-{letter}": f"anynetx_{letter.lower()}" for letter in "ABCDE"}, "RegNetX": "regnetx_whole"}
     free = {name: _free(SPACES[called], terms.seed) for name, called in names.items()}
     narrowed = _free(SPACES["regnetx"], terms.seed)
-    numbers = {"spaces": list(free), "free": list(free.values()), "regnetx_narrowed": narrowed}
+    numbers: dict[str, Any] = {"spaces": list(free), "free": list(free.values()), "regnetx_narrowed": narrowed}
     rows = [{"x": name, "y": count} for name, count in free.items()]
     return Evidence(numbers, rows, f"choices that are not always equal to another one, over {DRAWS} draws of each space")
 

@@ -28,7 +28,7 @@ def _group_width(terms: Terms) -> Evidence:
     design = network("regnetx_004")
     rows = convs(trace(design, 224).rows())
     grouped = [conv_of(row) for row in rows if conv_of(row).groups > 1]
-    numbers = {
+    numbers: dict[str, Any] = {
         "g": design.group_width,  # type: ignore[attr-defined]
         "groups": list(dict.fromkeys(layer.groups for layer in grouped)),
         "channels_of_a_group": sorted({layer.inputs // layer.groups for layer in grouped}),
@@ -53,7 +53,7 @@ def _strides(terms: Terms) -> Evidence:
     flat = traced(V2, 224).flat()
     stride = [row for row in convs(flat.rows) if conv_of(row).stride != (1, 1) and row.name.startswith("blocks.")]
     d = traced("resnet50d", 224).flat()
-    numbers = {
+    numbers: dict[str, Any] = {
         "striding": len(stride),
         "depthwise_3x3": sum(is_depthwise(row) and conv_of(row).kernel == (3, 3) for row in stride),
         "average_poolings": _poolings(flat),
@@ -100,7 +100,7 @@ def _between(terms: Terms) -> Evidence:
             f"{key}_ending_in_an_activation": sum(isinstance(flat.rows[i].layer, Activation) for i in ends),
             f"{key}_read_by_an_activation": sum(any(isinstance(row.layer, Activation) for row in reading[i]) for i in ends),
             f"{key}_activations_inside": sum(
-                isinstance(flat.rows[i].layer, Activation) and flat.rows[i].layer.kind in ("relu6", "silu")  # type: ignore[union-attr]
+                isinstance(flat.rows[i].layer, Activation) and flat.rows[i].layer.kind in ("relu6", "silu")
                 for places in found.values()
                 for i in places
             ),
@@ -156,7 +156,7 @@ def _stage_two(terms: Terms) -> Evidence:
     flat = traced(B0, 224).flat()
     places = [i for i, row in enumerate(flat.rows) if row.name.startswith("blocks.0.")]
     given, left = entered(flat, places), flat.rows[places[-1]].shape
-    numbers = {"channels_in": given[0], "side_in": given[1], "channels_out": left[0], "side_out": left[1]}
+    numbers: dict[str, Any] = {"channels_in": given[0], "side_in": given[1], "channels_out": left[0], "side_out": left[1]}
     return Evidence(numbers, about="what comes into and out of stage 2 (blocks.0) of efficientnet_b0 at 224 px")
 
 
@@ -199,7 +199,7 @@ def _updates(terms: Terms) -> Evidence:
     for examples, batch in SIZES:
         epoch = LeastSquares(examples=examples, batch=batch, seed=terms.seed).epoch(torch.Generator().manual_seed(terms.seed))
         made.append(len(epoch))
-    numbers = {
+    numbers: dict[str, Any] = {
         "examples": [examples for examples, _ in SIZES],
         "batches": [batch for _, batch in SIZES],
         "updates": made,

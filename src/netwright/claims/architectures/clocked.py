@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from netwright.claims.claim import LONG, Claim, Evidence, Numbers, Terms, Verdict, corrected
@@ -25,7 +26,7 @@ def _wide_or_deep(terms: Terms) -> Evidence:
     with torch.inference_mode():
         for turn in range(repeats + 1):
             for name, model in models.items():
-                taken = once(lambda model=model: model(x), torch.device("cpu"))
+                taken = once(partial(model, x), torch.device("cpu"))
                 seconds[name] += [taken] if turn else []  # the first one warms up
     ratios = [deep / wide for wide, deep in zip(seconds[WIDE], seconds[DEEP], strict=True)]
     numbers: dict[str, Any] = {}

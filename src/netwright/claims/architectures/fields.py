@@ -6,7 +6,7 @@ import statistics
 from typing import Any
 
 from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, settled
-from netwright.claims.reading import Convs, convs, listed
+from netwright.claims.reading import Convs, conv_of, convs, listed
 from netwright.costing.fields import counted, fields, windows
 from netwright.graph import Flat, Graph, own_image, trace
 from netwright.zoo import network, networks
@@ -30,7 +30,7 @@ def _stacks(terms: Terms) -> Evidence:
     depths = (2, 3, 4)
     large = {depth: _traced((2 * depth + 1,) * 2) for depth in depths}
     stacks = {depth: _traced(*[(3, 3)] * depth) for depth in depths}
-    numbers = {
+    numbers: dict[str, Any] = {
         "depths": list(depths),
         "fields": [_field(graph) for graph in stacks.values()],
         "fields_of_one": [_field(graph) for graph in large.values()],
@@ -74,7 +74,8 @@ FACTORS: dict[str, tuple[tuple[tuple[int, int], ...], tuple[int, int]]] = {
 
 
 def _factorized(terms: Terms) -> Evidence:
-    rows, numbers = [], {}
+    rows: list[dict[str, Any]] = []
+    numbers: dict[str, Any] = {}
     for name, (parts, whole) in FACTORS.items():
         part, one = _traced(*parts), _traced(whole)
         key = f"{whole[0]}x{whole[1]}"
@@ -84,7 +85,7 @@ def _factorized(terms: Terms) -> Evidence:
             f"macs_ratio_{key}": part.macs / one.macs,
         }
         rows += [{"x": name, "y": numbers[f"{count}_ratio_{key}"], "label": count} for count in ("params", "macs")]
-    kernels = [row.layer.kernel for row in convs(trace(network("inception_v3")).rows())]  # type: ignore[attr-defined]
+    kernels = [conv_of(row).kernel for row in convs(trace(network("inception_v3")).rows())]
     numbers["inception_v3_factors"] = sum(kernel in ((1, 7), (7, 1), (1, 3), (3, 1)) for kernel in kernels)
     numbers["inception_v3_5x5_left"] = kernels.count((5, 5))
     return Evidence(
@@ -108,7 +109,9 @@ def _judge_factorized(found: Numbers) -> Verdict:
 
 
 def _zoo(terms: Terms) -> Evidence:
-    rows, layers, differing = [], 0, []
+    rows: list[dict[str, Any]] = []
+    differing: list[str] = []
+    layers = 0
     for name in networks():
         flat = trace(network(name)).flat()
         last = max(i for i, row in enumerate(flat.rows) if len(row.shape) == 3 and row.shape[1] > 1)
@@ -118,7 +121,7 @@ def _zoo(terms: Terms) -> Evidence:
         if seen(flat, last) != found[last].size[0]:
             differing.append(name)
     sizes = [row["y"] for row in rows]
-    numbers = {
+    numbers: dict[str, Any] = {
         "networks": len(rows),
         "layers": layers,
         "differing": differing,

@@ -6,7 +6,7 @@ from typing import Any
 
 from netwright.blocks import Bottleneck, Branches
 from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, settled
-from netwright.claims.reading import Convs, Single, listed, traced
+from netwright.claims.reading import Convs, Single, conv_of, listed, traced
 from netwright.claims.slips import slip
 from netwright.graph import trace
 from netwright.zoo import network
@@ -20,7 +20,7 @@ GROUPS = (2, 4, 8, 16, 32)
 def _grouped(terms: Terms) -> Evidence:
     whole = trace(Convs(width=256), 14, channels=256)
     parts = [trace(Convs(width=256, groups=groups), 14, channels=256) for groups in GROUPS]
-    numbers = {
+    numbers: dict[str, Any] = {
         "groups": list(GROUPS),
         "params_times_fewer": [whole.params / part.params for part in parts],
         "macs_times_fewer": [whole.macs / part.macs for part in parts],
@@ -32,11 +32,10 @@ def _grouped(terms: Terms) -> Evidence:
 
 def _judge_grouped(found: Numbers) -> Verdict:
     groups, params, macs = found["groups"], found["params_times_fewer"], found["macs_times_fewer"]
-    why = (
-        f"with {listed(groups)} groups the params are {listed(params)} and the macs {listed(macs)} times fewer; G^2 would be "
-        f"{listed([g * g for g in groups])}"
-    )
-    return slip(params == groups and macs == [g * g for g in groups], params == macs == groups, why, "both are G times fewer")
+    squares = [count * count for count in groups]
+    why = f"with {listed(groups)} groups the params are {listed(params)} and the macs {listed(macs)} times fewer"
+    therefore = f"both are G times fewer, where G^2 would be {listed(squares)}"
+    return slip(params == groups and macs == squares, params == macs == groups, why, therefore)
 
 
 def _draw_grouped(found: Evidence) -> Any:
@@ -96,7 +95,7 @@ def _widths(terms: Terms) -> Evidence:
     plain = trace(Single(Bottleneck(), 64), 56, channels=256).macs
     solved = [branch_width(groups) for groups, _ in PUBLISHED]
     taken = [trace(Single(Bottleneck(groups, width), 64), 56, channels=256).macs / plain for groups, width in PUBLISHED]
-    numbers = {
+    numbers: dict[str, Any] = {
         "groups": [groups for groups, _ in PUBLISHED],
         "published": [width for _, width in PUBLISHED],
         "solved": solved,
@@ -135,7 +134,7 @@ def _gates(terms: Terms) -> Evidence:
 
     plain, gated = traced("resnet50", 224), traced("seresnet50", 224)
     rows = [row for row in gated.rows() if ".se." in row.name]
-    reduce = [row for row in rows if row.name.endswith("fc1")]
+    reduce = [conv_of(row) for row in rows if row.name.endswith("fc1")]
     model = build(network("seresnet50", classes=10), seed=terms.seed).eval()
     low, high = [], []
 
@@ -150,11 +149,11 @@ def _gates(terms: Terms) -> Evidence:
             torch.nn.init.ones_(module.weight)
     with torch.no_grad():
         model(torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(terms.seed)))
-    numbers = {
+    numbers: dict[str, Any] = {
         "gates": len(reduce),
-        "ratios": sorted({row.layer.inputs / row.layer.outputs for row in reduce}),  # type: ignore[attr-defined]
+        "ratios": sorted({layer.inputs / layer.outputs for layer in reduce}),
         "extra_params": gated.params - plain.params,
-        "params_by_formula": sum(_by_formula(row.layer.inputs, row.layer.outputs) for row in reduce),  # type: ignore[attr-defined]
+        "params_by_formula": sum(_by_formula(layer.inputs, layer.outputs) for layer in reduce),
         "params": plain.params,
         "extra_macs": gated.macs - plain.macs,
         "macs": plain.macs,

@@ -42,7 +42,7 @@ def _naive(terms: Terms) -> Evidence:
         rows += [{"x": name, "y": out, "label": label} for name, out in zip(modules, channels[label], strict=True)]
         if label == "naive":
             least = min(grown)
-    numbers = {
+    numbers: dict[str, Any] = {
         "naive_channels": channels["naive"],
         "real_channels": channels["with 1x1s"],
         "least_growth": least,
@@ -80,7 +80,7 @@ def _one_by_one(terms: Terms) -> Evidence:
     whole = torch.nn.functional.conv2d(x, weight[..., None, None], bias)
     placed = torch.nn.functional.linear(x.movedim(1, -1), weight, bias).movedim(-1, 1)
     stacked = trace(Convs(((1, 1),) * 5, 64), 28, channels=64).flat()
-    numbers = {
+    numbers: dict[str, Any] = {
         "largest_difference": float((whole - placed).abs().max()),
         "largest_output": float(whole.abs().max()),
         "conv_params": Conv(192, 64, (1, 1), bias=True).counts((64, 28, 28))[0],
@@ -126,7 +126,7 @@ def _pooled(terms: Terms) -> Evidence:
         outputs = [tuple(model(torch.randn(1, 3, side, side, generator=chance)).shape) for side in SIDES]
     head = trace(FlattenedHead(), 7, channels=512).params
     pooled = trace(net, 224).flat().rows[-1].counts[0]
-    numbers = {
+    numbers: dict[str, Any] = {
         "sides": list(SIDES),
         "output_sizes": sorted({shape[1] for shape in outputs}),
         "params": sorted({trace(net, side).params for side in SIDES}),

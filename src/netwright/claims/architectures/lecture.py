@@ -47,7 +47,7 @@ def _alexnet(terms: Terms) -> Evidence:
     first = next(line for line in table.lines if line.name == "conv1")
     linear = [row.counts for row in rows if isinstance(row.layer, Linear)]
     lines = [line for line in table.lines if line.kind.startswith(("conv", "linear"))]
-    numbers = {
+    numbers: dict[str, Any] = {
         "image_values": math.prod(table.image),
         "image_mb": table.lecture.activations[0] / MEBI,
         "conv1_side": first.shape[1],
@@ -136,7 +136,7 @@ def _vgg16(terms: Terms) -> Evidence:
     stages = [line for line in by_stage.lines if line.name.startswith("stage")]
     layers = [line for line in by_layer.lines if line.kind.startswith("conv")]
     head = by_stage.lines[-1]
-    numbers = {
+    numbers: dict[str, Any] = {
         "stage_gmacs": [line.macs / 1e9 for line in stages],
         "conv_gflop_per_image": [line.flops / 1e9 for line in layers],
         "largest_conv_gflop_per_batch": max(giga_flops(line.macs) for line in layers),
@@ -185,7 +185,7 @@ def _googlenet(terms: Terms) -> Evidence:
     ten = vgg.lines[:3]  # to 28 px
     flat = table.flat
     modules = [row for row in flat.rows if not isinstance(row.layer, (Activation, Input))]
-    numbers = {
+    numbers: dict[str, Any] = {
         "stem_layers": _stem_layers(flat),
         "stem_gflop": giga_flops(stem.macs),
         "stem_params": stem.params,

@@ -23,7 +23,7 @@ def _separable(terms: Terms) -> Evidence:
             )
     ratios = [whole / parts for _, whole, parts, _, _ in found]
     other = sum(row.counts[1] for row in rows) - sum(parts for _, _, parts, _, _ in found)
-    numbers = {
+    numbers: dict[str, Any] = {
         "layers": len(found),
         "outputs": [outputs for outputs, *_ in found],
         "times_fewer_macs": ratios,
@@ -76,7 +76,7 @@ def _collapse(terms: Terms) -> Evidence:
             errors.append(float((left**2).sum() / (spiral**2).sum()))
         lost.append(sum(shares) / DRAWS)
         error.append(sum(errors) / DRAWS)
-    numbers = {
+    numbers: dict[str, Any] = {
         "channels": list(SPACES),
         "lost": lost,
         "expected": [(1 + width) / 2**width for width in SPACES],
@@ -128,7 +128,7 @@ def _table(terms: Terms) -> Evidence:
     flat = traced("mobilenetv2_100", 224).flat()
     read = [_outside(flat, "conv_stem"), *[_stage(flat, f"blocks.{i}") for i in range(7)], _outside(flat, "conv_head")]
     pooled = next(row for row in flat.rows if row.name == "global_pool")
-    numbers = {
+    numbers: dict[str, Any] = {
         "rows": len(read),
         "differing": [i + 1 for i, (row, said) in enumerate(zip(read, TABLE, strict=True)) if row != said],
         "pooled": [*flat.rows[pooled.inputs[0]].shape],

@@ -16,7 +16,7 @@ from netwright.zoo import network
 
 def _identity(terms: Terms) -> Evidence:
     started, other = _differences(terms, True), _differences(terms, False)
-    numbers = {
+    numbers: dict[str, Any] = {
         "blocks": len(started),
         "largest_difference": max(started.values()),
         "least_difference_without": min(other.values()),
@@ -38,7 +38,7 @@ def _differences(terms: Terms, zero: bool) -> dict[str, float]:
     last = [row.name for row in trace(net, 64).rows() if getattr(row.layer, "role", "") == "residual-last"]
     with torch.no_grad():
         for name in last if not zero else ():
-            model.get_submodule(name).weight.fill_(1.0)  # type: ignore[operator, union-attr]
+            model.get_submodule(name).weight.fill_(1.0)  # type: ignore[operator]
 
         def hook(module: Any, given: Any, out: Any, name: str) -> None:
             if given[0].shape == out.shape:
@@ -70,20 +70,20 @@ def _bottleneck(terms: Terms) -> Evidence:
         return sum(row.counts[0] for row in rows) / WIDE**2, sum(row.counts[1] for row in rows) / 14**2 / WIDE**2
 
     shapes: dict[str, tuple[Design, int, int]] = {
-        "basic, C": (Basic(), WIDE, WIDE),
-        "bottleneck, 4 C through C": (Bottleneck(), 4 * WIDE, WIDE),
-        "bottleneck, C through C / 4": (Bottleneck(), WIDE, WIDE // 4),
-        "basic, 4 C": (Basic(), 4 * WIDE, 4 * WIDE),
+        "C, C (basic)": (Basic(), WIDE, WIDE),
+        "4 C, C, 4 C": (Bottleneck(), 4 * WIDE, WIDE),
+        "C, C/4, C": (Bottleneck(), WIDE, WIDE // 4),
+        "4 C, 4 C (basic)": (Basic(), 4 * WIDE, 4 * WIDE),
     }
     params = {name: count(*shape)[0] for name, shape in shapes.items()}
     macs = {name: count(*shape)[1] for name, shape in shapes.items()}
-    numbers = {
-        "basic": params["basic, C"],
-        "bottleneck": params["bottleneck, 4 C through C"],
-        "narrow_bottleneck": params["bottleneck, C through C / 4"],
-        "wide_basic": params["basic, 4 C"],
-        "basic_macs": macs["basic, C"],
-        "bottleneck_macs": macs["bottleneck, 4 C through C"],
+    numbers: dict[str, Any] = {
+        "basic": params["C, C (basic)"],
+        "bottleneck": params["4 C, C, 4 C"],
+        "narrow_bottleneck": params["C, C/4, C"],
+        "wide_basic": params["4 C, 4 C (basic)"],
+        "basic_macs": macs["C, C (basic)"],
+        "bottleneck_macs": macs["4 C, C, 4 C"],
         "one_width": _one_width(),
     }
     rows = [{"x": name, "y": value} for name, value in params.items()]

@@ -35,7 +35,7 @@ def _pooling(terms: Terms) -> Evidence:
             errors[name].append(_read_error(_pool(maps, window, pad)[order], targets[order]))
     fewer = spread([a - b for a, b in zip(errors["apart"], errors["overlapping"], strict=True)])
     assert fewer.interval is not None
-    numbers = {
+    numbers: dict[str, Any] = {
         "overlapping_error": float(np.mean(errors["overlapping"])),
         "apart_error": float(np.mean(errors["apart"])),
         "difference_low": fewer.interval[0],
@@ -53,7 +53,7 @@ def _pooling(terms: Terms) -> Evidence:
 def _responses(pixels: Array, filters: Array) -> Array:
     """(pictures, filters, height, width): what 3x3 filters answer, above zero."""
     padded = np.pad(pixels, ((0, 0), (1, 1), (1, 1)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))  # type: ignore[call-overload]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
     answers = windows.reshape(*pixels.shape, 9) @ filters.reshape(-1, 9).T
     found: Array = np.maximum(np.moveaxis(answers, -1, 1), 0)
     return found
@@ -62,7 +62,7 @@ def _responses(pixels: Array, filters: Array) -> Array:
 def _pool(maps: Array, window: int, pad: int) -> Array:
     """(pictures, features): maxima of windows two places apart; values are not negative, so that zeros pad well."""
     padded = np.pad(maps, ((0, 0), (0, 0), (pad, 0), (pad, 0)))
-    views = np.lib.stride_tricks.sliding_window_view(padded, (window, window), axis=(2, 3))  # type: ignore[call-overload]
+    views = np.lib.stride_tricks.sliding_window_view(padded, (window, window), axis=(2, 3))
     found: Array = views[:, :, ::2, ::2].max((-2, -1)).reshape(len(maps), -1)
     return found
 
@@ -113,7 +113,7 @@ def _last_relu(terms: Terms) -> Evidence:
             below[name] += float((x[name] < given).mean()) / BLOCKS
             rows.append({"x": block + 1, "y": float(x[name].mean() / start.mean()), "label": f"added {name} the ReLU"})
     missed = _missed(start, chance)
-    numbers = {
+    numbers: dict[str, Any] = {
         "additions": len(placed),
         "followed_by_relu": sum(placed),
         "lowered_before": below["before"],

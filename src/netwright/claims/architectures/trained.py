@@ -57,7 +57,9 @@ def _dead_filters(terms: Terms) -> Evidence:
             learned = ground.learn(design, seed, name=name)
             dead[name].append(100.0 if learned.model is None else 100 * _dead_share(learned.model, ground))
             accuracy[name].append(100 * learned.held_out)
-    numbers = {f"{name}_dead": dead[name] for name in FRONTS} | {f"{name}_accuracy": accuracy[name] for name in FRONTS}
+    numbers: dict[str, Any] = {f"{name}_dead": dead[name] for name in FRONTS} | {
+        f"{name}_accuracy": accuracy[name] for name in FRONTS
+    }
     numbers |= gap("difference", dead["alexnet"], dead["zfnet"])
     return Evidence(
         numbers,
@@ -119,7 +121,9 @@ def _grown(terms: Terms) -> Evidence:
     seeds = seeds_of(terms, 3)
     grown = [100 * _grow(by_steps, seed) for seed in seeds]
     direct = [100 * at_once.learn(_narrow_vgg(19), seed, name="vgg19 at once").held_out for seed in seeds]
-    numbers = {"grown": grown, "direct": direct, "chance": 100 / by_steps.task.classes} | gap("difference", grown, direct)
+    numbers: dict[str, Any] = {"grown": grown, "direct": direct, "chance": 100 / by_steps.task.classes} | gap(
+        "difference", grown, direct
+    )
     about = (
         f"{by_steps.about}, for each of {listed(_VGG)} layers in turn, or {at_once.job.recipe.epochs} epochs of 19 at once; an "
         "eighth as wide, without norms"
@@ -132,7 +136,8 @@ def _grow(ground: Ground, seed: int) -> float:
     from netwright.runtime import save_weights
     from netwright.runtime.forms import grow
 
-    accuracy, before = 0.0, None
+    accuracy = 0.0
+    before: Any = None
     with tempfile.TemporaryDirectory() as folder:
         for layers in _VGG:
             design = _narrow_vgg(layers)
