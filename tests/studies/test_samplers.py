@@ -32,9 +32,9 @@ from netwright.studies.samplers.mirror import Mirror, MirrorPick
 from netwright.studies.samplers.nsga2 import NSGA2
 from netwright.studies.samplers.replay import Replay, replayed, several
 from netwright.studies.samplers.tpe import TPE
+from netwright.studies.table import Study, Table, cells, ended, ground, hypervolume, interval, trial_of
 from netwright.studies.trials import COMPLETE, FAILED, LOST, RUNNING, STOPPED, Trial
 from netwright.zoo.resnet import CifarResNet
-from tests.studies.table import Study, Table, cells, ended, ground, hypervolume, interval, trial_of
 
 ACCURACY = Goal()
 

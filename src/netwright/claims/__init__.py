@@ -5,15 +5,15 @@
 'holds'
 """
 
-from netwright.claims import architectures, optimizers, scaled, scaling, slips
+from netwright.claims import architectures, optimizers, scaled, scaling, searching, slips
 from netwright.claims.claim import Claim, Evidence, Terms, Verdict
 from netwright.claims.running import Result, find_claims, run_claim
 
+_OF_SCALING = (*scaling.CLAIMS, *scaled.CLAIMS, *searching.CLAIMS)
 CLAIMS: tuple[Claim, ...] = (
     *optimizers.CLAIMS,
     *architectures.CLAIMS,
-    *scaling.CLAIMS,
-    *scaled.CLAIMS,
+    *sorted(_OF_SCALING, key=lambda claim: int(claim.number[1:])),
     *slips.CLAIMS,
 )
 

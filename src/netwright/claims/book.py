@@ -107,10 +107,10 @@ def page(entry: Entry) -> str:
     figure = f"![{title(entry['name'])}]({entry['figure']})\n\n" if entry["figure"] else ""
     rows = "".join(f"| {_plain(name)} | {_told(value)} |\n" for name, value in entry["evidence"].items())
     return (
-        f"# {title(entry['name'])}\n\n> {entry['statement']}\n\n{entry['source']}.\n\n"
-        f"**{entry['verdict'].capitalize()}** ({entry['kind']}): {entry['why']}.\n\n{tiny}{figure}"
-        f"What was done: {entry['about']}.\n\n| evidence | |\n|---|---|\n{rows}\n"
-        f"    {ran['command']}\n\n{entry['seconds']:,.1f} s on {ran['machine']}; {ran['versions']}; {ran['date']}.\n"
+        f"# {title(entry['name'])}\n\n> {entry['statement']}\n\n{entry['source']}.\n\n**{entry['verdict'].capitalize()}** "
+        f"({entry['kind']}): {entry['why']}.\n\n{tiny}{figure}What was done: {entry['about']}.\n\n| evidence | "
+        f"|\n|---|---|\n{rows}\n    {ran['command']}\n\n{entry['seconds']:,.1f} s on {ran['machine']}; {ran['versions']}; "
+        f"{ran['date']}.\n"
     )
 
 

@@ -15,7 +15,7 @@ EXACT, QUICK, LONG = KINDS = ("exact", "quick", "long")
 HOLDS, FAILS, CORRECTED, UNDECIDED = WORDS = ("holds", "fails", "corrected", "undecided")
 
 Numbers = Mapping[str, Any]  # name -> a number, a word, True or False, None, or a list of such
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[dict[str, Any]]
 Chart = Any
 
 

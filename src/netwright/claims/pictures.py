@@ -1,123 +1,121 @@
-"""Small trainings on real pictures, for claims that cannot be settled without: the same pictures and recipe for all designs."""
+"""Real pictures for long claims: a few of each class, and trainings on them that are not repeated when a run goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from torch import fx
+import numpy as np
 
 from netwright.claims.claim import Terms
 from netwright.data import open_source
-from netwright.errors import DivergedError
-from netwright.graph import Design, trace
-from netwright.progress import Progress
-from netwright.runtime.weights import open_weights
-from netwright.studies.spending import some_of
-from netwright.training.engine.batches import Task
-from netwright.training.evaluating.evaluation import evaluate_model
-from netwright.training.plan import Plan
-from netwright.training.recipes.recipe import Augmentation, Loss, Optimizing, Recipe, Schedule
-from netwright.training.train import Job, trained
+from netwright.data.listings import Listing
+from netwright.data.sources import Source
+from netwright.errors import NetwrightError
+from netwright.preprocessing import whole
 
-DIGITS = "digits"  # embedded: what is trained on where no pictures are given
-TINY = 120  # pictures of a run that only shows that it works
+if TYPE_CHECKING:
+    from netwright.graph import Design
+    from netwright.training import Recipe
+
+_TINY = 12  # pictures of a class in a tiny run
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What a training came to: accuracies on pictures it saw and on held-out ones; the model, None where it diverged."""
+class Small:
+    """Pictures of a data set as an .npz with a training and a test part, all of `side` px."""
 
-    seen: float
-    held_out: float
-    model: fx.GraphModule | None
+    path: Path
+    classes: int
+    channels: int
+    side: int
+    told: str
+
+
+@contextlib.contextmanager
+def working(terms: Terms) -> Iterator[Path]:
+    """The folder to work in: that of the terms, which stays, or one that goes."""
+    if terms.folder is not None:
+        terms.folder.mkdir(parents=True, exist_ok=True)
+        yield terms.folder
+    else:
+        with tempfile.TemporaryDirectory(prefix="netwright-claims-") as folder:
+            yield Path(folder)
+
+
+def small(terms: Terms, folder: Path, per_class: int, side: int, *, held_out: bool = True) -> Small:
+    """Some of the terms' pictures (by default the embedded digits, at 8 px), the first of each class in their order.
+
+    Without `held_out` only pictures to learn from are taken, and half of them stand in for held-out ones: to choose settings by.
+    Raises NetwrightError for data that cannot be read, or has too few pictures.
+    """
+    source = open_source(terms.data or "digits")
+    side = side if terms.data else source.image or side
+    parts = source.split(0)
+    per_class = _TINY if terms.tiny else per_class
+    train = _first(parts.train.labels, len(source.classes), per_class)
+    chosen = {"train": parts.train.take(np.concatenate(train)), "test": parts.test}
+    if held_out:
+        chosen["test"] = parts.test.take(np.concatenate(_first(parts.test.labels, len(source.classes), per_class)))
+    else:
+        halves = [np.concatenate([places[k::2] for places in train]) for k in (0, 1)]
+        chosen = {"train": parts.train.take(halves[0]), "test": parts.train.take(halves[1])}
+    for listing in chosen.values():
+        if len(listing) < 4 * len(source.classes):
+            raise NetwrightError(f"{source.name} has too few pictures: expected at least 8 of each class to learn from")
+    path = folder / f"{'held-out' if held_out else 'choosing'}-{per_class}-{side}.npz"
+    if not path.exists():
+        _write(source, chosen, side, path)
+    name, counts = Path(source.name).name, (len(chosen["train"]), len(chosen["test"]))
+    told = f"{counts[0]:,} pictures of {name} to learn from and {counts[1]:,} others, at {side} px"
+    return Small(path, len(source.classes), source.channels, side, told)
+
+
+def _first(labels: Any, classes: int, count: int) -> list[Any]:
+    """For each class the numbers of its first pictures."""
+    return [np.flatnonzero(labels == label)[:count] for label in range(classes)]
+
+
+def _write(source: Source, chosen: Mapping[str, Listing], side: int, path: Path) -> None:
+    arrays: dict[str, Any] = {}
+    for split, listing in chosen.items():
+        pictures = source.read(listing, whole(side), None)
+        arrays |= {f"{split}_images": np.asarray(pictures.pixels[:]), f"{split}_labels": pictures.labels}
+    np.savez_compressed(path, classes=np.array(source.classes), **arrays)
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How designs are trained: the side of images in px, epochs, at most so many pictures, the rate; pictures as they are."""
+class Lesson:
+    """A network to be trained, how, and with which seed."""
 
-    image: int
-    epochs: int
-    pictures: int
-    rate: float = 0.1
-    decay: float = 5e-4
-    crop: str = "none"
-
-    def recipe(self, tiny: bool) -> Recipe:
-        """Nesterov's momentum, a cosine, no smoothing of labels."""
-        return Recipe(
-            epochs=1 if tiny else self.epochs,
-            batch=32 if tiny else 64,
-            optimizer=Optimizing(lr=self.rate, lr_batch=0, weight_decay=self.decay),
-            schedule=Schedule(warmup_epochs=0.5),
-            augment=Augmentation(crop=self.crop),  # type: ignore[arg-type]
-            loss=Loss(label_smoothing=0.0),
-        )
+    design: Design
+    recipe: Recipe
+    seed: int
 
 
-class Ground:
-    """Pictures, read once, on which designs are trained and then measured."""
+def accuracies(lessons: Mapping[str, Lesson], pictures: Small, out: Path, terms: Terms) -> dict[str, float]:
+    """The held-out accuracy (a share) of each training, by its name; those that are in the folder `out` are not done again."""
+    from netwright.progress import Progress
+    from netwright.training.machine import Machine
+    from netwright.training.seeds import train_each
+    from netwright.training.train import train
 
-    def __init__(self, terms: Terms, setting: Setting) -> None:
-        source = open_source(terms.data or DIGITS)
-        plan = Plan.of(source, setting.image, terms.seed)
-        self.job = Job(plan, setting.recipe(terms.tiny), cache=None, progress=Progress(quiet=True))
-        self.tell = terms.progress.say
-        most = TINY if terms.tiny else setting.pictures
-        pictures = self.job.pictures(
-            some_of(plan.data.train, most, terms.seed), plan.stored(self.job.recipe.augment), skip_bad=True
-        )
-        plan.check_classes(pictures)
-        self.held_out = self.job.pictures(some_of(plan.data.test, most, terms.seed), plan.shown, skip_bad=True)
-        self.shown = self.job.pictures(some_of(plan.data.train, most, terms.seed), plan.shown, skip_bad=True)
-        self.task = Task(pictures, plan.normalize(pictures), setting.image, source.mirror, len(source.classes))
+    def training(name: str, lesson: Lesson) -> Any:
+        recipe = lesson.recipe.replace(epochs=1) if terms.tiny else lesson.recipe
 
-    @property
-    def about(self) -> str:
-        """The pictures and the recipe in words."""
-        recipe, source = self.job.recipe, self.job.plan.source
-        return (
-            f"{len(self.task.train):,} pictures of {source.name.rstrip('/').rsplit('/', 1)[-1]} at {self.task.image} px, "
-            f"{recipe.epochs} epochs, measured on {len(self.held_out):,} held-out ones"
-        )
+        def run(folder: Path) -> Any:
+            terms.progress.say(f"training {name}")
+            machine, quiet = Machine(precision="fp32"), Progress(quiet=True)
+            return train(
+                lesson.design, pictures.path, out=folder, recipe=recipe, machine=machine, seed=lesson.seed, progress=quiet
+            )
 
-    def macs(self, design: Design) -> int:
-        """For one image of these pictures."""
-        return trace(self._fitted(design), self.task.image, self.job.plan.source.channels).macs
+        return run
 
-    def learn(self, design: Design, seed: int, weights: Path | None = None, name: str = "") -> Learned:
-        """Train a design, from `weights` if given. One that diverges knows as much as chance."""
-        made = self._fitted(design)
-        plan = replace(self.job.plan, seed=seed, weights=open_weights(made, weights) if weights is not None else None)
-        try:
-            run, _ = trained(made, self.task, replace(self.job, plan=plan), None)
-        except DivergedError:
-            self.tell(f"{name or type(design).__name__}, seed {seed}: diverged")
-            chance = 1 / self.task.classes
-            return Learned(chance, chance, None)
-        seen, held_out = [
-            evaluate_model(run.model, pictures, self.task.normalize).accuracy for pictures in (self.shown, self.held_out)
-        ]
-        self.tell(f"{name or type(design).__name__}, seed {seed}: {100 * held_out:.1f} % ({100 * seen:.1f} % of those seen)")
-        return Learned(seen, held_out, run.model)
-
-    def _fitted(self, design: Design) -> Design:
-        return self.job.plan.fitted(design)
-
-
-def percentages(ground: Ground, designs: dict[str, Design], seeds: Sequence[int]) -> dict[str, dict[str, list[float]]]:
-    """Each design trained with each seed: accuracies (%) on pictures it saw and on held-out ones, by the design's name."""
-    found: dict[str, dict[str, list[float]]] = {name: {"seen": [], "held_out": []} for name in designs}
-    for seed in seeds:
-        for name, design in designs.items():
-            learned = ground.learn(design, seed, name=name)
-            found[name]["seen"].append(100 * learned.seen)
-            found[name]["held_out"].append(100 * learned.held_out)
-    return found
-
-
-def seeds_of(terms: Terms, count: int) -> range:
-    """Seeds of repeated trainings; a tiny run has two."""
-    return range(terms.seed, terms.seed + (2 if terms.tiny else count))
+    trainings = {name: training(name, lesson) for name, lesson in lessons.items()}
+    made = train_each(trainings, out, {"claim": out.name, "tiny": terms.tiny, "pictures": pictures.told})
+    return {run["name"]: run["top1"] for run in made["runs"]}

@@ -13,7 +13,7 @@ from netwright.scaling.scaled import scale
 from netwright.zoo.resnet import CifarResNet
 
 if TYPE_CHECKING:
-    from netwright.claims.pictures import Ground, Setting
+    from netwright.claims.ground import Ground, Setting
 
 RULES = ("compound", "depth", "width", "resolution")
 SINGLE = RULES[1:]
@@ -30,7 +30,7 @@ class Grounds:
     read: dict[int, Ground]
 
     def at(self, image: int) -> Ground:
-        from netwright.claims.pictures import Ground
+        from netwright.claims.ground import Ground
 
         if image not in self.read:
             self.read[image] = Ground(self.terms, replace(self.setting, image=image))
@@ -45,7 +45,7 @@ class Grounds:
 
 
 def _rules(terms: Terms) -> Evidence:
-    from netwright.claims.pictures import Setting, seeds_of
+    from netwright.claims.ground import Setting, seeds_of
 
     grounds, seeds = Grounds(terms, Setting(SIDE, 6, 1500), {}), seeds_of(terms, 3)
     found: dict[str, list[list[float]]] = {}
@@ -102,7 +102,7 @@ PLACES = {
 
 
 def _widths(terms: Terms) -> Evidence:
-    from netwright.claims.pictures import Setting, seeds_of
+    from netwright.claims.ground import Setting, seeds_of
 
     grounds, seeds = Grounds(terms, Setting(SIDE, 6, 1500), {}), seeds_of(terms, 3)
     found = {

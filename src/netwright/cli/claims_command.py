@@ -66,6 +66,7 @@ def list_claims(names: tuple[str, ...], exact: bool, quick: bool, long: bool, ou
 @option_kinds
 @click.option("--data", metavar="DATA", help="The pictures of long claims: a folder or what else `netwright data info` reads.")
 @click.option("--tiny", is_flag=True, help="Long claims in a minute or less, to see that they work: the result says nothing.")
+@click.option("--work", metavar="FOLDER", type=click.Path(path_type=Path), help="Where long claims work, so that they can go on.")
 @option_seed
 @option_json
 @click.option("-o", "--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Store results, figures and pages here.")
@@ -76,6 +77,7 @@ def run_claims(
     long: bool,
     data: str | None,
     tiny: bool,
+    work: Path | None,
     seed: int,
     as_json: bool,
     out: Path | None,
@@ -98,7 +100,7 @@ def run_claims(
     if out is not None and out.exists() and not out.is_dir():
         raise NetwrightError(f"cannot write into {out}: it is not a folder")
     chosen = find_claims(CLAIMS, names, kinds)
-    made, crashed = _run_all(chosen, Terms(seed, data, out, tiny, Progress()), as_json)
+    made, crashed = _run_all(chosen, Terms(seed, data, work, tiny, Progress()), out, as_json)
     if as_json:
         print_json(made)
     if out is not None:
@@ -107,7 +109,7 @@ def run_claims(
         raise FailedError(f"{len(crashed)} of {len(chosen)} crashed: {'; '.join(crashed)}")
 
 
-def _run_all(chosen: list[Claim], terms: Terms, quiet: bool) -> tuple[list[dict[str, Any]], list[str]]:
+def _run_all(chosen: list[Claim], terms: Terms, out: Path | None, quiet: bool) -> tuple[list[dict[str, Any]], list[str]]:
     """Results as JSON, and what crashed with its error."""
     from netwright.claims import run_claim
     from netwright.claims.book import store
@@ -123,7 +125,7 @@ def _run_all(chosen: list[Claim], terms: Terms, quiet: bool) -> tuple[list[dict[
             except Exception as error:
                 crashed.append(f"{claim.name} ({type(error).__name__}: {error})")
                 continue
-            figure = store(result, terms.folder) if terms.folder is not None else None
+            figure = store(result, out) if out is not None else None
             made.append(result.to_json(str(figure) if figure else None))
             if not quiet:
                 click.echo(_told(result))

@@ -51,6 +51,15 @@ def intervals_chart(rows: Rows, x_title: str, *, at: float | None = None) -> Cha
     return alt.layer(*layers).properties(width=WIDTH, height=max(60, 34 * len(rows)))
 
 
+def dots_chart(rows: Rows, x_title: str) -> Chart:
+    """Single values, one line of dots for each label: rows of `label`, `x`."""
+    order = list(dict.fromkeys(row["label"] for row in rows))
+    y = alt.Y("label:N", title=None, sort=order, axis=alt.Axis(labelLimit=320))
+    dots = alt.Chart(csv_data(rows)).mark_circle(size=80, color=BLUE, opacity=0.7)
+    x = alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False))
+    return dots.encode(x=x, y=y).properties(width=WIDTH, height=max(80, 40 * len(order)))
+
+
 def _colour(labels: list[str]) -> alt.Color:
     scale = alt.Scale(domain=labels, range=[COLOURS[i % len(COLOURS)] for i in range(len(labels))])
     return alt.Color("label:N", scale=scale, legend=alt.Legend(orient="bottom", title=None, labelLimit=400, columns=3))

@@ -99,3 +99,22 @@ AGAINST: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"adamw_torch_form_keeps": 0.9}, "fails"),
     ],
 }
+
+
+def nesterov(low: float, high: float, *edge: str) -> dict[str, Any]:
+    return {
+        "nesterov_lr": 0.1,
+        "adam_lr": 0.002,
+        "lr_at_an_end_of_its_grid": list(edge),
+        "nesterov_accuracies": [0.5, 0.52],
+        "adam_accuracies": [0.5, 0.5],
+        "difference": (low + high) / 2,
+        "interval_95": [low, high],
+    }
+
+
+AGAINST["o16-nesterov-against-adam"] = [
+    (nesterov(0.01, 0.03), "holds"),
+    (nesterov(-0.01, 0.03, "adam"), "undecided"),
+    (nesterov(-0.03, -0.01), "fails"),
+]

@@ -19,7 +19,7 @@ from netwright.zoo.resnet import CifarResNet, ResNet
 from netwright.zoo.vgg import VGG
 
 if TYPE_CHECKING:
-    from netwright.claims.pictures import Ground
+    from netwright.claims.ground import Ground
 
 # ---------------------------------------------------------------- A3
 
@@ -46,7 +46,7 @@ ALIVE = 1e-3  # of all places of all pictures: a filter that answers at fewer is
 
 
 def _dead_filters(terms: Terms) -> Evidence:
-    from netwright.claims.pictures import Ground, Setting, seeds_of
+    from netwright.claims.ground import Ground, Setting, seeds_of
 
     ground = Ground(terms, Setting(96, 6, 1200, rate=0.02))
     seeds = seeds_of(terms, 3)
@@ -113,7 +113,7 @@ def _narrow_vgg(layers: int) -> VGG:
 
 
 def _grown(terms: Terms) -> Evidence:
-    from netwright.claims.pictures import Ground, Setting, seeds_of
+    from netwright.claims.ground import Ground, Setting, seeds_of
 
     epochs = 4
     by_steps = Ground(terms, Setting(32, epochs, 1500, rate=0.02))
@@ -162,7 +162,7 @@ def _judge_grown(found: Numbers) -> Verdict:
 
 
 def _degradation(terms: Terms) -> Evidence:
-    from netwright.claims.pictures import Ground, Setting, percentages, seeds_of
+    from netwright.claims.ground import Ground, Setting, percentages, seeds_of
 
     ground = Ground(terms, Setting(16, 6, 2000))
     designs: dict[str, Design] = {
@@ -201,7 +201,7 @@ PAIRS = ((1, 64), (2, 40), (4, 24), (30, 4))  # at a width of 16 their branches 
 
 
 def _more_groups(terms: Terms) -> Evidence:
-    from netwright.claims.pictures import Ground, Setting, percentages, seeds_of
+    from netwright.claims.ground import Ground, Setting, percentages, seeds_of
 
     ground = Ground(terms, Setting(16, 8, 2000))
     designs: dict[str, Design] = {str(groups): CifarResNet(1, Bottleneck(groups, width), 16) for groups, width in PAIRS}
@@ -233,7 +233,7 @@ def _judge_more_groups(found: Numbers) -> Verdict:
 
 
 def _auxiliary(terms: Terms) -> Evidence:
-    from netwright.claims.pictures import Ground, Setting, percentages, seeds_of
+    from netwright.claims.ground import Ground, Setting, percentages, seeds_of
 
     ground = Ground(terms, Setting(32, 8, 1200, rate=0.05))
     designs: dict[str, Design] = {"with": GoogLeNet(aux=True), "without": GoogLeNet()}
@@ -262,7 +262,7 @@ def _judge_auxiliary(found: Numbers) -> Verdict:
 
 
 def _tweaked(terms: Terms) -> Evidence:
-    from netwright.claims.pictures import Ground, Setting, percentages, seeds_of
+    from netwright.claims.ground import Ground, Setting, percentages, seeds_of
 
     ground = Ground(terms, Setting(64, 8, 1500))
     depths = (1, 1, 1, 1)

@@ -93,10 +93,9 @@ def _judge_adagrad(found: Numbers) -> Verdict:
     short = found["adagrad_distance"][1] > 0.5 * found["start_distance"] > found["sgd_distance"][2]
     tuned_short = found["adagrad_tuned_distance"][1] > 10 * found["sgd_distance"][2]
     why = (
-        f"s fell in {found['steps_at_which_s_fell']} steps; at lr {found['lr']:g}, from "
-        f"{found['start_distance']:.2g} away, AdaGrad "
-        f"stopped {found['adagrad_distance'][0]:.2g} from the minimum and SGD {found['sgd_distance'][0]:.2g}; with lr tuned "
-        f"({found['adagrad_tuned_lr']:g}) AdaGrad came to {found['adagrad_tuned_distance'][0]:.2g}"
+        f"s fell in {found['steps_at_which_s_fell']} steps; at lr {found['lr']:g}, from {found['start_distance']:.2g} away, "
+        f"AdaGrad stopped {found['adagrad_distance'][0]:.2g} from the minimum and SGD {found['sgd_distance'][0]:.2g}; with lr "
+        f"tuned ({found['adagrad_tuned_lr']:g}) AdaGrad came to {found['adagrad_tuned_distance'][0]:.2g}"
     )
     return corrected(never_falls and short and tuned_short, never_falls and short, why)
 
@@ -128,9 +127,9 @@ def _rmsprop(terms: Terms) -> Evidence:
                 rows = walked(f"{place}, each tuned", [runs["sgd"][0], runs["rmsprop"][0]])
         numbers |= {f"early_log10_loss_over_sgds{how}": early, f"late_log10_loss_over_sgds{how}": late}
     about = (
-        "least squares of three conditions, batches of 32 of 128, lr 0.5 / condition for both and each "
-        f"tuned, {_SEEDS // 2} seeds; log10 of "
-        "RMSProp's mean loss above the lowest over SGD's, in the first and the last 15 of 150 steps, with 95 % intervals"
+        f"least squares of three conditions, batches of 32 of 128, lr 0.5 / condition for both and each tuned, {_SEEDS // 2} "
+        "seeds; log10 of RMSProp's mean loss above the lowest over SGD's, in the first and the last 15 of 150 steps, with 95 % "
+        "intervals"
     )
     return Evidence(numbers, rows, about)
 
@@ -161,11 +160,9 @@ def _judge_rmsprop(found: Numbers) -> Verdict:
         for how in ("", "_tuned")
     }
     why = (
-        f"RMSProp was faster at the beginning in {faster} of {len(early)} cases and slower in {slower}, and "
-        "ended within a factor of two "
-        f"of SGD's loss in {alike}; its loss over SGD's, early and late, at conditions {found['conditions']}: "
-        f"{told['']} at one lr, "
-        f"{told['_tuned']} with each tuned"
+        f"RMSProp was faster at the beginning in {faster} of {len(early)} cases and slower in {slower}, and ended within a "
+        f"factor of two of SGD's loss in {alike}; its loss over SGD's, early and late, at conditions {found['conditions']}: "
+        f"{told['']} at one lr, {told['_tuned']} with each tuned"
     )
     word = HOLDS if faster == alike == len(early) else FAILS if slower == len(early) or not alike else UNDECIDED
     return Verdict(word, why)
@@ -219,10 +216,9 @@ def _judge_debiasing(found: Numbers) -> Verdict:
     largest = max(found["largest_ratio"].values())
     rest = abs(debiased - 1) < 1e-6 and largest <= found["bound"] * (1 + 1e-6)
     why = (
-        f"without debiasing the running mean starts at {found['mean_without_over_gradient']:.2g} of the "
-        "gradient, but the root of s is "
-        f"smaller still, so the first step is {plain:.3g} lr: {'small' if plain < 1 else 'large, not small'}; debiased it is "
-        f"{debiased:.3g} lr; |g / sqrt(s)| reached {largest:.3g}, its bound is {found['bound']:.3g}"
+        f"without debiasing the running mean starts at {found['mean_without_over_gradient']:.2g} of the gradient, but the root "
+        f"of s is smaller still, so the first step is {plain:.3g} lr: {'small' if plain < 1 else 'large, not small'}; debiased "
+        f"it is {debiased:.3g} lr; |g / sqrt(s)| reached {largest:.3g}, its bound is {found['bound']:.3g}"
     )
     return corrected(rest and plain < 1, rest and plain >= 1, why)
 
@@ -322,9 +318,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "o9-adagrad-stops-short",
         QUICK,
-        "AdaGrad's sum of squared gradients never falls, so its learning rate may become too small while the "
-        "minimum is far away: it "
-        "stops before it comes close.",
+        "AdaGrad's sum of squared gradients never falls, so its learning rate may become too small while the minimum is far "
+        "away: it stops before it comes close.",
         "Optimizers, 1.4.1 and figure 1.5",
         _adagrad,
         _judge_adagrad,
@@ -342,9 +337,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "o11-adam-debiasing",
         EXACT,
-        "Without debiasing Adam starts with small steps, its mean being (1 - beta) times the gradient; with "
-        "it the first step is lr, "
-        "and the ratio g / sqrt(s) is bounded.",
+        "Without debiasing Adam starts with small steps, its mean being (1 - beta) times the gradient; with it the first step "
+        "is lr, and the ratio g / sqrt(s) is bounded.",
         "Optimizers, 1.4.3",
         _debiasing,
         _judge_debiasing,
@@ -353,9 +347,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "o12-axis-aligned",
         QUICK,
-        "AdaGrad, RMSProp and Adam assume curvature along the axes: in a rotated canyon they converge more "
-        "slowly, while SGD and momentum "
-        "do not notice.",
+        "AdaGrad, RMSProp and Adam assume curvature along the axes: in a rotated canyon they converge more slowly, while SGD "
+        "and momentum do not notice.",
         "Optimizers, 1.4 and 1.4.3",
         _rotated,
         _judge_rotated,

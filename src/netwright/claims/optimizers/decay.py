@@ -24,9 +24,8 @@ def _decays(terms: Terms) -> Evidence:
         rows += [{"x": t, "y": max(gap, 1e-18), "label": label} for t, gap in enumerate(gaps)]
     numbers |= {f"adamw_{form}_form_keeps": _kept(form) for form in ("notes", "torch")}
     about = (
-        f"{_STEPS} steps on (x^2 + 30 y^2) / 2 from (-4, 1.2): lambda theta added to the gradient, or lr "
-        "lambda theta taken of theta apart "
-        "from the step; AdamW's one step without a gradient"
+        f"{_STEPS} steps on (x^2 + 30 y^2) / 2 from (-4, 1.2): lambda theta added to the gradient, or lr lambda theta taken of "
+        "theta apart from the step; AdamW's one step without a gradient"
     )
     return Evidence(numbers, rows, about)
 
@@ -59,7 +58,7 @@ def _kept(form: str) -> float:
 
     theta = torch.ones(1, dtype=torch.float64, requires_grad=True)
     theta.grad = torch.zeros_like(theta)
-    AdamW([theta], lr=_LR, weight_decay=_DECAY, form=form).step()  # type: ignore[arg-type]
+    AdamW([theta], lr=_LR, weight_decay=_DECAY, form=form).step()
     return float(theta.detach())
 
 
@@ -69,9 +68,8 @@ def _judge_decays(found: Numbers) -> Verdict:
     forms = abs(notes - (1 - decay)) < 1e-12 and abs(torch - (1 - lr * decay)) < 1e-12
     why = (
         f"for SGD the two paths differ by {same:.1g}, for Adam by {other:.2g} (and for SGD with momentum by "
-        f"{found['sgd_with_momentum_paths_differ_by']:.2g}); in a step without a gradient AdamW as in the "
-        f"notes keeps {notes:g} of a "
-        f"parameter, as in torch {torch:g} (lambda {decay:g}, lr {lr:g})"
+        f"{found['sgd_with_momentum_paths_differ_by']:.2g}); in a step without a gradient AdamW as in the notes keeps {notes:g} "
+        f"of a parameter, as in torch {torch:g} (lambda {decay:g}, lr {lr:g})"
     )
     return settled(same < 1e-12 and other > 1e-3 and forms, why)
 
@@ -86,9 +84,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "o15-l2-and-weight-decay",
         EXACT,
-        "For SGD L2 regularization is weight decay; for Adam it is not, since the term enters the running "
-        "means. AdamW as in the notes "
-        "decays by lambda, torch's by lr x lambda.",
+        "For SGD L2 regularization is weight decay; for Adam it is not, since the term enters the running means. AdamW as in "
+        "the notes decays by lambda, torch's by lr x lambda.",
         "Optimizers, 1.4.4",
         _decays,
         _judge_decays,

@@ -103,9 +103,8 @@ def _judge_limits(found: Numbers) -> Verdict:
     oscillates = found["canyon_crossings_at_best_lr"] > 0.9 and found["sphere_crossings_at_best_lr"] == 0
     smaller = found["canyon_smallest_lr_that_diverged"] < found["sphere_largest_lr_that_converged"]
     why = (
-        f"on the sphere lr up to {found['sphere_largest_lr_that_converged']:.3g} converged (2/L = "
-        f"{limits['sphere']:.3g}), in the "
-        f"canyon up to {found['canyon_largest_lr_that_converged']:.3g} (2/L = {limits['canyon']:.3g}); the sphere took "
+        f"on the sphere lr up to {found['sphere_largest_lr_that_converged']:.3g} converged (2/L = {limits['sphere']:.3g}), in "
+        f"the canyon up to {found['canyon_largest_lr_that_converged']:.3g} (2/L = {limits['canyon']:.3g}); the sphere took "
         f"{found['sphere_steps_at_smallest_lr']} steps at lr {_SHARES[0]:g} and {found['sphere_fewest_steps']} at "
         f"{found['sphere_best_lr']:g}; at its best lr {100 * found['canyon_crossings_at_best_lr']:.0f} % of the canyon's steps "
         f"cross its floor, and {100 * found['sphere_crossings_at_best_lr']:.0f} % on the sphere"
@@ -146,11 +145,11 @@ def _judge_hidden(found: Numbers) -> Verdict:
     alike = found["largest_relative_difference_of_two_loss_curves"] < 1e-9
     told_apart = found["crossings_of_the_smooth_path"] == 0 and found["crossings_of_the_oscillating_path"] > 0.9
     why = (
-        f"{found['steps_that_raised_the_loss']} of {found['steps']} steps raised the loss while "
-        f"{100 * found['crossings']:.0f} % crossed the canyon; two runs whose losses differ by at most "
+        f"{found['steps_that_raised_the_loss']} of {found['steps']} steps raised the loss while {100 * found['crossings']:.0f} % "
+        "crossed the canyon; two runs whose losses differ by at most "
         f"{found['largest_relative_difference_of_two_loss_curves']:.1g} of themselves crossed it in "
-        f"{100 * found['crossings_of_the_smooth_path']:.0f} % and "
-        f"{100 * found['crossings_of_the_oscillating_path']:.0f} % of steps"
+        f"{100 * found['crossings_of_the_smooth_path']:.0f} % and {100 * found['crossings_of_the_oscillating_path']:.0f} % of "
+        "steps"
     )
     return settled(found["steps_that_raised_the_loss"] == 0 and found["crossings"] > 0.9 and alike and told_apart, why)
 
@@ -292,8 +291,7 @@ def _judge_newton(found: Numbers) -> Verdict:
     why = (
         f"after one step of {found['gradient_evaluations_of_the_step']} evaluations the relative distance to the minimum is "
         f"{found['relative_distance_after_one_step']:.1g}; the Hessian of {found['sizes'][-1]:,} parameters has "
-        f"{found['hessian_numbers'][-1]:,} numbers; from k = {found['sizes'][-2]} to {found['sizes'][-1]} the "
-        "time to solve grew "
+        f"{found['hessian_numbers'][-1]:,} numbers; from k = {found['sizes'][-2]} to {found['sizes'][-1]} the time to solve grew "
         f"as k to the power of {found['exponent_of_the_seconds']:.1f}"
     )
     if one_step and squares and not cubic:
@@ -320,9 +318,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "o2-sphere-and-canyon",
         QUICK,
-        "On a sphere gradient descent tolerates a larger lr and converges faster with it; in a canyon it "
-        "needs a smaller lr (below "
-        "2/L) and oscillates.",
+        "On a sphere gradient descent tolerates a larger lr and converges faster with it; in a canyon it needs a smaller lr "
+        "(below 2/L) and oscillates.",
         "Optimizers, 1.1",
         _limits,
         _judge_limits,
@@ -349,8 +346,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "o5-newton-in-one-step",
         EXACT,
-        "Newton's method reaches the minimum of a quadratic in one step; for k parameters it needs memory of "
-        "k^2 and time of k^3.",
+        "Newton's method reaches the minimum of a quadratic in one step; for k parameters it needs memory of k^2 and time of "
+        "k^3.",
         "Optimizers, 1.2",
         _newton,
         _judge_newton,

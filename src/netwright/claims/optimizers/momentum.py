@@ -31,9 +31,8 @@ def _first(terms: Terms) -> Evidence:
     slow, fast = _gain(0.02 * math.pi), _gain(0.9 * math.pi)
     numbers |= {"gain_of_slow_changes": slow, "gain_of_fast_changes": fast}
     about = (
-        f"evaluations until the loss stays below 1/1000 of that at the start, lr {_LR}, momentum {_MU}, "
-        "condition 30, and each tuned; "
-        "gains of the step for gradients that change as a wave of 0.01 and of 0.45 periods a step"
+        f"evaluations until the loss stays below 1/1000 of that at the start, lr {_LR}, momentum {_MU}, condition 30, and each "
+        "tuned; gains of the step for gradients that change as a wave of 0.01 and of 0.45 periods a step"
     )
     return Evidence(numbers, rows, about)
 
@@ -69,9 +68,8 @@ def _judge_first(found: Numbers) -> Verdict:
         for how in ("", "_tuned")
     }
     why = (
-        f"at lr {found['lr']:g} for both: {told['']} evaluations; each tuned: {told['_tuned']}; slow changes "
-        "of the gradient enter "
-        f"the step {found['gain_of_slow_changes']:.3g}-fold, fast ones {found['gain_of_fast_changes']:.2g}-fold"
+        f"at lr {found['lr']:g} for both: {told['']} evaluations; each tuned: {told['_tuned']}; slow changes of the gradient "
+        f"enter the step {found['gain_of_slow_changes']:.3g}-fold, fast ones {found['gain_of_fast_changes']:.2g}-fold"
     )
     return corrected(all(sooner("") + sooner("_tuned")) and filters, all(sooner("")) and filters, why)
 
@@ -122,7 +120,7 @@ def _without(lrs: list[float], form: str) -> list[tuple[float, float]]:
 
     canyon, places = Canyon(), []
     theta = torch.tensor(canyon.start, dtype=torch.float64, requires_grad=True)
-    optimizer = SGD([theta], lr=lrs[0], momentum=_MU, nesterov=True, form=form)  # type: ignore[arg-type]
+    optimizer = SGD([theta], lr=lrs[0], momentum=_MU, nesterov=True, form=form)
     for lr in lrs:
         optimizer.param_groups[0]["lr"] = lr
         optimizer.zero_grad()
@@ -137,11 +135,9 @@ def _judge_forms(found: Numbers) -> Verdict:
     constant = max(found["constant_lr_notes_form_differs_by"], found["constant_lr_torch_form_differs_by"]) < 1e-12
     always = found["halved_lr_notes_form_differs_by"] < 1e-12
     why = (
-        f"at constant lr the paths differ by at most {found['constant_lr_notes_form_differs_by']:.1g} (lr "
-        "within the velocity, as in "
-        f"the notes) and {found['constant_lr_torch_form_differs_by']:.1g} (lr outside, as in torch); when lr "
-        "is halved on the way, "
-        f"by {found['halved_lr_notes_form_differs_by']:.1g} and {found['halved_lr_torch_form_differs_by']:.1g}"
+        f"at constant lr the paths differ by at most {found['constant_lr_notes_form_differs_by']:.1g} (lr within the velocity, "
+        f"as in the notes) and {found['constant_lr_torch_form_differs_by']:.1g} (lr outside, as in torch); when lr is halved on "
+        f"the way, by {found['halved_lr_notes_form_differs_by']:.1g} and {found['halved_lr_torch_form_differs_by']:.1g}"
     )
     return corrected(constant and always, constant, why)
 
