@@ -5,10 +5,16 @@
 'holds'
 """
 
-from netwright.claims import architectures, optimizers, searching
+from netwright.claims import architectures, optimizers, scaled, scaling, searching, slips
 from netwright.claims.claim import Claim, Evidence, Terms, Verdict
 from netwright.claims.running import Result, find_claims, run_claim
 
-CLAIMS: tuple[Claim, ...] = (*optimizers.CLAIMS, *architectures.CLAIMS, *searching.CLAIMS)
+_OF_SCALING = (*scaling.CLAIMS, *scaled.CLAIMS, *searching.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (
+    *optimizers.CLAIMS,
+    *architectures.CLAIMS,
+    *sorted(_OF_SCALING, key=lambda claim: int(claim.number[1:])),
+    *slips.CLAIMS,
+)
 
 __all__ = ["CLAIMS", "Claim", "Evidence", "Result", "Terms", "Verdict", "find_claims", "run_claim"]

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.claims.contrary import architectures, optimizers, searching
+from tests.claims.contrary import architectures, optimizers, scaling, searching, slips
 
 Against = list[tuple[dict[str, Any], str]]
-AGAINST: dict[str, Against] = {**optimizers.AGAINST, **architectures.AGAINST, **searching.AGAINST}
+AGAINST: dict[str, Against] = {
+    **optimizers.AGAINST,
+    **architectures.AGAINST,
+    **scaling.AGAINST,
+    **searching.AGAINST,
+    **slips.AGAINST,
+}

@@ -7,10 +7,10 @@ import altair as alt
 from netwright.report.charts.theme import BLUE, HEIGHT, QUIET, WIDTH, Chart, Rows, coloured, csv_data, dashed, themed
 
 
-def bars_chart(rows: Rows, y_title: str, x_title: str | None = None, *, log: bool = False) -> Chart:
+def bars_chart(rows: Rows, y_title: str, x_title: str | None = None) -> Chart:
     """Bars in the order of the rows: each has `x` (a word), `y`, and optionally `label`, which gives groups their colours."""
     x = alt.X("x:N", title=x_title, sort=[str(row["x"]) for row in rows], axis=alt.Axis(labelAngle=0, labelLimit=160))
-    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(type="log" if log else "linear"))
+    y = alt.Y("y:Q", title=y_title)
     chart = alt.Chart(csv_data([{**row, "x": str(row["x"])} for row in rows]))
     if "label" not in rows[0]:
         return themed(chart.mark_bar(color=BLUE).encode(x=x, y=y).properties(width=WIDTH, height=HEIGHT))
