@@ -107,7 +107,7 @@ def test_predictions_are_the_models(made: nw.Run, photos: Path) -> None:
 def test_the_report_needs_nothing_but_itself(made: nw.Run) -> None:
     assert made.folder is not None
     page = (made.folder / "report.html").read_text()
-    assert page.count("<svg ") == 5 == page.count('role="img" aria-label="')
+    assert page.count("<svg ") == 8 == page.count('role="img" aria-label')
     for needle in ("<script", "<link", "src=", "@import", "url("):
         assert needle not in page.replace("url(#", "").replace('src="data:', "")
     for candidate in made.result["search"]["candidates"]:

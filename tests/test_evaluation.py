@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import csv
+import io
 import itertools
 import json
 import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -560,11 +563,13 @@ def test_the_charts_show_the_figures() -> None:
     made = evaluation_of(source, 300, 4, 4)
     classes = ("ant", "bee", "cat", "dog")
     sections = "".join(evaluation_sections(accuracy_of(made, classes)))
-    matrix, diagram = re.findall(r"<svg .*?</svg>", sections, re.DOTALL)
-    described = re.findall(r'aria-label="taken for: (\w+); class: (\w+); pictures: (\d+)', matrix)
-    assert {(a, b): int(n) for b, a, n in described} == {
+    matrix, diagram = re.findall(r'href="data:text/csv;charset=utf-8,([^"]*)"', sections)
+    described = csv.DictReader(io.StringIO(unquote(matrix)))
+    assert {(one["class"], one["taken for"]): int(one["pictures"]) for one in described} == {
         (classes[i], classes[j]): n for i, row in enumerate(made.confusion.tolist()) for j, n in enumerate(row) if n
     }
-    shown = re.findall(r"right \(%\): ([\d.]+); high: ([\d.]+)", diagram)
+    shown = [(one["accuracy"], one["high"]) for one in csv.DictReader(io.StringIO(unquote(diagram))) if int(one["pictures"])]
+    written = re.findall(r"<text [^>]*>(\d+)</text>", re.findall(r"<svg .*?</svg>", sections, re.DOTALL)[0])
+    assert sorted(written) == sorted(str(n) for row in made.confusion.tolist() for n in row if n)
     expected = [(100 * one.accuracy, 100 * one.high) for one in made.calibration() if one.pictures]
     np.testing.assert_allclose(np.array(shown, float), expected)

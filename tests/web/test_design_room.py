@@ -134,7 +134,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 )
 def test_what_cannot_be_is_told_and_nothing_breaks(asked: dict[str, Any], at: str, told: str) -> None:
     found = faults(asked)
-    assert len(found) == 1
+    assert len(found) == 1, found
     assert re.fullmatch(at, next(iter(found)))
     assert re.search(told, next(iter(found.values())))
 

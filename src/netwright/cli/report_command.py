@@ -55,6 +55,8 @@ def command(
     if STUDY in kinds and set(kinds) != {STUDY}:
         other = subjects[next(i for i, kind in enumerate(kinds) if kind != STUDY)]
         raise NetwrightError(f"{other} is no study: report studies and networks on pages of their own")
+    if FIGURES in kinds and len(subjects) > 1:
+        raise NetwrightError("report one evaluation at a time")
     if kinds[0] == STUDY:
         _studies(subjects, names, by, out, as_json)
         return
@@ -65,7 +67,7 @@ def command(
     else:
         page, plain = (_run if kinds[0] == RUN else _figures)(subjects[0], out is not None)
     if out is not None:
-        _write(out, page)
+        _write(out, page, as_json)
     if as_json:
         print_json(plain)
 
@@ -99,11 +101,11 @@ def _read(path: Path) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _write(out: Path, page: str) -> None:
+def _write(out: Path, page: str, as_json: bool) -> None:
     from netwright.files import write_text
 
     write_text(out, page)
-    click.echo(f"written to {out}", err=True)
+    click.echo(f"written to {out}", err=as_json)  # JSON stands alone
 
 
 def _run(word: str, paged: bool) -> tuple[str, Any]:
@@ -143,7 +145,7 @@ def _studies(words: tuple[str, ...], names: tuple[str, ...], by: str | None, out
     if out is not None:
         several = len(populations) > 1 or not pages
         title = " against ".join(one.name for one in populations)
-        _write(out, population_page(populations, by=by, title=title) if several else pages[0]())
+        _write(out, population_page(populations, by=by, title=title) if several else pages[0](), as_json)
     if as_json:
         made = {"populations": [one.to_json() for one in populations]}
         print_json(made | ({"compared": compared.to_json()} if compared else {}))

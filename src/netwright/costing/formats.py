@@ -219,7 +219,8 @@ def html_table(caption: str, head: Cells, body: Sequence[Cells], foot: Cells = (
     from html import escape
 
     def row(tag: str, cells: Cells) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+        tags = [tag if cell else "td" for cell in cells]  # a header without words heads nothing
+        return "<tr>" + "".join(f"<{one}>{escape(cell)}</{one}>" for one, cell in zip(tags, cells, strict=True)) + "</tr>"
 
     parts = [f"<caption>{escape(caption)}</caption>", f"<thead>{row('th', head)}</thead>"]
     parts.append(f"<tbody>{''.join(row('td', cells) for cells in body)}</tbody>")

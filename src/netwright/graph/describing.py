@@ -42,7 +42,7 @@ def described(cls: type[Value]) -> list[Plain]:
 
 
 @functools.cache
-def _hints(cls: type[Value]) -> Plain:
+def _hints(cls: Any) -> Plain:
     return typing.get_type_hints(cls, include_extras=True)
 
 

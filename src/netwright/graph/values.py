@@ -172,7 +172,7 @@ def _check_names(cls: type[Value], names: typing.Iterable[str]) -> None:
 Check = Callable[[Any], str]  # '' when the value fits, else what was expected
 
 
-def wrong_with(cls: type[Value], name: str, value: Any) -> str:
+def wrong_with(cls: Any, name: str, value: Any) -> str:
     """What is wrong with a value for a field, in the words of the error that making the design would raise; '' for nothing."""
     try:
         _check_names(cls, [name])
@@ -181,7 +181,7 @@ def wrong_with(cls: type[Value], name: str, value: Any) -> str:
     return _wrong(cls, name, value, dict(_checks(cls))[name])
 
 
-def _wrong(cls: type[Value], name: str, value: Any, check: Check) -> str:
+def _wrong(cls: Any, name: str, value: Any, check: Check) -> str:
     expected = check(value)
     return f"{cls.__name__}: {name} is {value!r}, expected {expected}" if expected else ""
 

@@ -10,16 +10,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from netwright.costing.formats import html_page
 from netwright.errors import NetwrightError, did_you_mean
 from netwright.files import writing
 from netwright.lab.racing import Race, races_csv
 from netwright.lab.trajectory import Trajectory
 from netwright.lab.views import scene
 from netwright.report.charts import Chart, below, beside, losses_chart, paths_chart, race_chart, to_png, to_svg, with_caption
+from netwright.report.html import figure, page, table
 
 SUFFIXES = (".svg", ".png", ".html", ".json", ".csv")
-_STYLE = "<style>td,th{text-align:left!important;vertical-align:top}figure{margin:0}figcaption{max-width:60rem}</style>"
 _SHOWN = 25  # steps whose formulas stand in a page; all of them are in JSON and CSV
 
 Rows = Sequence[dict[str, str]]
@@ -48,10 +47,8 @@ class Figure:
     @property
     def html(self) -> str:
         """A page that is complete in itself: no script, nothing fetched."""
-        figure = f"<h1>{escape(self.title)}</h1><figure>{to_svg(self.chart, self.title)}"
-        caption = f"<figcaption>{escape(self.caption)}</figcaption></figure>"
-        tables = "".join(_table(title, rows) for title, rows in self.tables.items() if rows)
-        return html_page(self.title, _STYLE + figure + caption + tables)
+        drawn = figure(self.chart, self.title, self.caption, self.csv, self.name)
+        return page(self.title, [drawn, *(_table(title, rows) for title, rows in self.tables.items() if rows)])
 
     def to_json(self) -> dict[str, Any]:
         """Name, title, caption and all numbers."""
@@ -89,11 +86,8 @@ def check_path(out: Path) -> None:
 
 
 def _table(title: str, rows: Rows) -> str:
-    names = list(rows[0])
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(str(row[name]))}</td>" for name in names) + "</tr>" for row in rows)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
-    return f"<details {'' if len(rows) > 20 else 'open'}><summary><b>{escape(title)}</b></summary>{table}</details>"
+    listed = table(list(rows[0]), [[str(cell) for cell in row.values()] for row in rows], title, kind="words")
+    return f"<details{'' if len(rows) > 20 else ' open'}><summary>{escape(title)}</summary>{listed}</details>"
 
 
 def race_tables(race: Race) -> dict[str, Rows]:

@@ -25,25 +25,27 @@ h3 { font-size: 1rem; } p, li { overflow-wrap: anywhere; }
 figure { margin: 1rem 0; } figcaption { max-width: 46rem; } figure svg { max-width: 100%; height: auto; display: block; }
 .diagram svg { width: 100%; border-radius: 6px; } .panels { display: flex; flex-wrap: wrap; gap: .8rem .6rem; }
 .scroll { overflow-x: auto; } caption { text-align: left; padding: .3rem 0; font-size: .9rem; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; min-width: min(100%, 32rem); font-size: .85rem; font-variant-numeric: tabular-nums; }
 td, th { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td:first-child, th:first-child, .cost td:nth-child(-n+3), .cost th:nth-child(-n+3) { text-align: left; }
-tr.winner { background: #d55e0030; font-weight: 600; } tfoot th { border-top: 2px solid; }
+tr.winner { background: #d55e0030; font-weight: 600; } tfoot th, tfoot td { border-top: 2px solid; }
 .words td, .words th, .pairs td:nth-child(2), .pairs th:nth-child(2) { text-align: left; }
-.facts td, .facts th { white-space: normal; text-align: left; overflow-wrap: anywhere; vertical-align: top; }
+.facts td { white-space: normal; overflow-wrap: anywhere; } .facts td, .facts th { text-align: left; vertical-align: top; }
 ul.grid { display: flex; flex-wrap: wrap; gap: .9rem; padding: 0; }
 .grid li { list-style: none; width: 8.5rem; font-size: .8rem; line-height: 1.25; }
 .grid li { overflow-wrap: anywhere; break-inside: avoid; } .grid b, .grid span { display: block; }
 .grid img { width: 8.5rem; height: 8.5rem; object-fit: contain; image-rendering: pixelated; background: #8882; }
 .grid img[src*="jpeg"] { image-rendering: auto; } details summary { cursor: pointer; }
 :focus-visible { outline: 2px solid #0072B2; outline-offset: 2px; }
-@media (max-width: 40rem) { figure svg { min-width: 27rem; } .diagram svg { min-width: 44rem; } }
+@media (max-width: 40rem) { .scroll > svg { min-width: 27rem; } .diagram .scroll > svg { min-width: 44rem; } }
 @media screen and (prefers-color-scheme: dark) { .diagram svg { filter: invert(.93) hue-rotate(180deg); } }
 @page { size: A4; margin: 14mm; }
 @media print {
  :root { color-scheme: light; } body { max-width: none; margin: 0; padding: 0; font-size: 10pt; }
  h2, h3, caption { break-after: avoid; } figure, tr, li { break-inside: avoid; } a.data { display: none; }
- .scroll { overflow: visible; } table { font-size: 7.5pt; } td, th { padding: .1rem .35rem; }
+ figure:not(.diagram) svg { max-width: 12.5cm; } .panels svg { max-width: 8cm; } .grid li, .grid img { width: 2.6cm; }
+ .grid img { height: 2.6cm; } tfoot { display: table-row-group; } .scroll { overflow: visible; }
+ table { font-size: 7.5pt; } td, th { padding: .1rem .35rem; }
 }
 """
 
@@ -59,15 +61,15 @@ def page(title: str, sections: Iterable[str]) -> str:
     )
 
 
-def figure(chart: Chart, label: str, caption: str, rows: Rows, name: str) -> str:
-    """A chart with its text alternative (`label`) over its caption, and its numbers as the file `name`.csv."""
+def figure(chart: Chart, label: str, caption: str, rows: Rows | str, name: str) -> str:
+    """A chart with its text alternative (`label`) over its caption, and its numbers (rows, or CSV) as the file `name`.csv."""
     told = f'<figcaption class="note">{escape(caption)} {download(rows, name)}</figcaption>'
-    return f"<figure>{_scrolling(inline(chart, label), label)}{told}</figure>"
+    return f"<figure>{scrolling(inline(chart, label), label)}{told}</figure>"
 
 
-def download(rows: Rows, name: str) -> str:
-    """A link to rows as CSV that the page itself holds."""
-    text = quote(csv_table(rows), safe=",:;()=+-_.!~*'/?@$")
+def download(rows: Rows | str, name: str) -> str:
+    """A link to rows (or to CSV) that the page itself holds."""
+    text = quote(rows if isinstance(rows, str) else csv_table(rows), safe=",:;()=+-_.!~*'/?@$")
     file = re.sub(r"[^\w.-]+", "-", name)
     href = f"data:text/csv;charset=utf-8,{text}"
     return f'<a class="data" download="{file}.csv" href="{href}">Numbers: {file}.csv</a>'
@@ -80,7 +82,7 @@ def diagram(graph: Graph, name: str, key: str = "net") -> str:
     for part in ("title", "desc", "head"):
         svg = svg.replace(f' id="{part}"', f' id="{key}-{part}"')
     told = f"{name}: stages are columns, shading is the share of the macs."
-    return f'<figure class="diagram">{_scrolling(svg, told)}<figcaption class="note">{escape(told)}</figcaption></figure>'
+    return f'<figure class="diagram">{scrolling(svg, told)}<figcaption class="note">{escape(told)}</figcaption></figure>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, kind: str = "", marked: Sequence[bool] = ()) -> str:
@@ -95,7 +97,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, kind
         f"<table{kind}><caption>{escape(caption)}</caption>"
         f"<thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     )
-    return _scrolling(made, caption)
+    return scrolling(made, caption)
 
 
 def facts(told: dict[str, Any] | Iterable[tuple[str, Any]], caption: str) -> str:
@@ -105,11 +107,6 @@ def facts(told: dict[str, Any] | Iterable[tuple[str, Any]], caption: str) -> str
     return f'<table class="facts"><caption>{escape(caption)}</caption><tbody>{"".join(lines)}</tbody></table>'
 
 
-def scrolling_table(html: str, caption: str) -> str:
-    """A table made elsewhere, which may be wider than the page."""
-    return _scrolling(html, caption)
-
-
-def _scrolling(html: str, label: str) -> str:
+def scrolling(html: str, label: str) -> str:
     """What may be wider than a narrow window: it scrolls by itself, by keyboard too."""
     return f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(label[:120])}">{html}</div>'

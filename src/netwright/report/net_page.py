@@ -10,8 +10,8 @@ from netwright.costing.ceilings import reached, roof
 from netwright.costing.comparing import Comparison
 from netwright.costing.formats import to_html
 from netwright.report import charts
-from netwright.report.charts import Roof
-from netwright.report.html import diagram, figure, page, scrolling_table, table
+from netwright.report.charts import Roof, Rows
+from netwright.report.html import diagram, figure, page, scrolling, table
 from netwright.units import short_amount, short_bytes
 
 _COMPARED = ("macs", "params", "acts", "inference_memory", "latency")
@@ -54,12 +54,19 @@ def _beside(compared: Comparison) -> str:
     drawn = []
     for quantity in _COMPARED:
         if all(row[quantity] is not None for row in rows):
-            told = "; ".join(f"{row['network']} {row[quantity]:,.4g}" for row in rows)
-            label = f"{quantity.replace('_', ' ')} of {len(rows)} networks: {told}"
+            name = quantity.replace("_", " ")
+            told = "; ".join(f"{row['network']} {_short(quantity, row[quantity])}" for row in rows)
             mine = [{"network": row["network"], quantity: row[quantity]} for row in rows]
-            drawn.append(figure(charts.costs_beside(mine, quantity), label, f"{label}.", mine, quantity.replace("_", "-")))
-    listed = scrolling_table(compared._repr_html_(), "Networks side by side")
+            chart = charts.costs_beside(mine, quantity)
+            drawn.append(figure(chart, f"{name}: {told}", f"{name.capitalize()} of {len(rows)} networks.", mine, name))
+    listed = scrolling(compared._repr_html_(), "Networks side by side")
     return f"<h2>Side by side</h2>{listed}{''.join(drawn)}{_memory(compared)}"
+
+
+def _short(quantity: str, value: float) -> str:
+    if quantity == "latency":
+        return f"{value:.3g} ms"
+    return short_bytes(value) if quantity.endswith("memory") else short_amount(value)
 
 
 def _counted(row: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +88,7 @@ def _memory(compared: Comparison) -> str:
 
 
 def _layers(cost: Cost, number: int, macs: int, time: float) -> str:
-    rows = [
+    rows: Rows = [
         {"name": line.name, "macs": line.macs, "params": line.params, "acts": line.acts, "milliseconds": line.milliseconds or 0.0}
         for line in cost.lines
     ]
@@ -94,7 +101,7 @@ def _layers(cost: Cost, number: int, macs: int, time: float) -> str:
         told = f"Predicted time of the {cost.by}s of {cost.network}: longest {slow['name']}, {slow['milliseconds']:.3f} ms"
         drawn = charts.cost_by_layer(rows, "milliseconds", time)
         parts += [figure(drawn, told, f"{told}, on {cost.profile}.", rows, f"times-{number + 1}"), _roofline(cost, number)]
-    folded = scrolling_table(to_html(cost), f"What {cost.network} costs")
+    folded = scrolling(to_html(cost), f"What {cost.network} costs")
     return "".join(parts) + f"<details><summary>All {len(cost.lines)} rows of the cost table</summary>{folded}</details>"
 
 

@@ -12,7 +12,7 @@ from netwright.costing.formats import to_html
 from netwright.report import charts
 from netwright.report.charts import Rows
 from netwright.report.evaluating import Pixels, evaluation_sections
-from netwright.report.html import diagram, facts, figure, page, scrolling_table
+from netwright.report.html import diagram, facts, figure, page, scrolling
 from netwright.units import short_amount, short_seconds
 
 Result = dict[str, Any]
@@ -149,11 +149,11 @@ def network(result: Result, table: Cost) -> str:
 
 def cost_section(table: Cost) -> str:
     """Macs block by block, and the table of the costs."""
-    rows = [{"name": line.name, "macs": line.macs, "params": line.params, "acts": line.acts} for line in table.lines]
+    rows: Rows = [{"name": line.name, "macs": line.macs, "params": line.params, "acts": line.acts} for line in table.lines]
     most = max(rows, key=lambda row: row["macs"])
     label = f"Macs of {len(rows)} blocks; most are in {most['name']}: {short_amount(most['macs'])} of {short_amount(table.macs)}"
     where = figure(charts.cost_by_layer(rows), label, "Where the multiply-accumulates are spent.", rows, f"{table.by}s")
-    return f"{where}{scrolling_table(to_html(table), 'What it costs')}"
+    return f"{where}{scrolling(to_html(table), 'What it costs')}"
 
 
 def details(result: Result) -> str:

@@ -53,8 +53,8 @@ def _found(study: Plain) -> str:
         f'<p class="lead"><strong>{100 * best["accuracy"]:.1f} %</strong> of the validation pictures right: trial '
         f"{best['number']}, {short_amount(best['macs'])} macs, {short_amount(best['params'])} params.</p>"
         f"<p>Trials: {escape(counts)}; {spent} of computing.</p>"
-        '<p class="note">Each accuracy is of one short training, on pictures that are no held-out ones. That of the best of many '
-        "is too high: chance chose it, too. <code>netwright train</code> this design to know what it is worth.</p>"
+        '<p class="note">Each accuracy was measured once. That of the best of many is too high: chance chose it, too. '
+        "<code>netwright train</code> this design to know what it is worth.</p>"
     )
 
 
@@ -90,7 +90,8 @@ def _tried(study: Plain) -> str:
 
 def _curves(study: Plain) -> str:
     """The trials' accuracies over their epochs, of those that told them."""
-    told = [trial for trial in study["trials"] if len(trial["curve"]) > 1][-MOST_CURVES:]
+    having = [trial for trial in study["trials"] if len(trial["curve"]) > 1]
+    told = having[-MOST_CURVES:]
     front = _front(study)
     told += [trial for trial in front[:1] if trial not in told and len(trial["curve"]) > 1]
     rows: Rows = [
@@ -102,7 +103,8 @@ def _curves(study: Plain) -> str:
         return ""
     best = str(front[0]["number"]) if front else ""
     label = f"Accuracy over the epochs of {len(told)} trials" + (f"; the best is trial {best}" if best else "")
-    caption = f"{label}, in orange." if best else f"{label}."
+    which = f" Of {len(having):,} trials these are the last." if len(having) > MOST_CURVES else ""
+    caption = (f"{label}, in orange." if best else f"{label}.") + which
     return f"<h2>Learning curves</h2>{figure(charts.trial_curves(rows, best), label, caption, rows, 'curves')}"
 
 

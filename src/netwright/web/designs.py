@@ -23,6 +23,7 @@ from netwright.zoo import network
 MOST_LAYERS = 20_000  # a page is no place for more
 MOST_BLOCKS = 2_000  # of a stage, or groups of a block: what is written one by one
 MOST_BATCH = 1_000_000
+AS_IT_IS = Factors(1.0, 1.0, 1.0)
 _WRITTEN = ("depth", "depths", "groups")
 
 
@@ -58,7 +59,7 @@ class Asked:
     def scaled(self) -> tuple[Design, int]:
         """The scaled design and its image. Raises FaultyError where it cannot be scaled so."""
         side = own_image(self.design)
-        if self.phi == 0 and self.times == (1, 1, 1):
+        if self.phi == 0 and self.times == AS_IT_IS:
             return self.design, side
         try:
             rule = COMPOUND.factors(self.phi)
@@ -236,7 +237,7 @@ def command_of(asked: Asked) -> str:
     use = [] if asked.batch == 1 else ["--batch", str(asked.batch)]
     use += [] if asked.precision == "fp32" else ["--precision", asked.precision]
     use += [] if asked.optimizer == "momentum" else ["--optimizer", asked.optimizer]
-    if asked.net and asked.design == asked.base and asked.times == (1, 1, 1):
+    if asked.net and asked.design == asked.base and asked.times == AS_IT_IS:
         if asked.phi == 0:
             return shlex.join(["netwright", "cost", asked.net, *use])
         return shlex.join(["netwright", "scale", asked.net, "--phi", f"{asked.phi:g}", *use])

@@ -70,8 +70,7 @@ def _result(found: Found) -> Plain | None:
     if not isinstance(accuracy, dict) or not _numbers(accuracy, "top1", "of"):
         return _spread(plain)
     kept = {name: accuracy.get(name) for name in ("top1", "top5", "correct", "of", "interval_95", "macro_f1", "loss")}
-    data = plain.get("data") if isinstance(plain.get("data"), dict) else {}
-    search = plain.get("search") if isinstance(plain.get("search"), dict) else {}
+    data, search = [part if isinstance(part := plain.get(name), dict) else {} for name in ("data", "search")]
     told = {"accuracy": kept, "cost": cost if isinstance(cost, dict) else None, "winner": search.get("winner")}
     words = {name: plain.get(name) for name in ("network", "finished", "training_seconds", "machine", "versions")}
     return told | words | {"data": {name: data.get(name) for name in ("source", "pictures", "seed")}}

@@ -36,15 +36,20 @@ def cost_by_layer(rows: Rows, quantity: str = "macs", most: float | None = None)
     some = [row for row in rows if row[quantity]]
     divisor, title = in_unit(quantity, most or max((row[quantity] for row in some), default=1))
     shown = [{"name": row["name"], "value": row[quantity] / divisor} for row in some]
-    end = {} if most is None else {"scale": alt.Scale(domain=[0, most / divisor])}
+    scale = alt.Scale() if most is None else alt.Scale(domain=[0, most / divisor])
     names = alt.Axis(labelLimit=190, labelFontSize=11 if len(some) <= _TALL else 9)
     y = alt.Y("name:N", title=None, sort=[row["name"] for row in shown], axis=names)
     return themed(
         alt.Chart(values(shown))
         .mark_bar(color=BLUE)
-        .encode(x=alt.X("value:Q", title=title, **end), y=y, tooltip=["name:N", alt.Tooltip("value:Q", title=title)])
+        .encode(x=alt.X("value:Q", title=title, scale=scale), y=y, tooltip=["name:N", alt.Tooltip("value:Q", title=title)])
         .properties(width=WIDTH, height=alt.Step(16 if len(some) <= _TALL else 11))
     )
+
+
+def _powers() -> alt.Axis:
+    """An axis of logarithms: few ticks, no fine grid."""
+    return alt.Axis(format="~g", grid=False, labelOverlap=True)
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,11 @@ def roofline(rows: Rows, roof: Roof) -> Chart:
     low = min([row["intensity"] for row in shown] + [bend / 10]) / 1.5
     high = max([row["intensity"] for row in shown] + [bend * 10]) * 1.5
     floor = min([row["reached"] for row in shown] + [roof.macs / 1e11]) / 1.5
-    x = alt.X("intensity:Q", title="macs per byte moved", scale=alt.Scale(type="log", domain=[low, high], nice=False))
+    x = alt.X(
+        "intensity:Q", title="macs per byte moved", scale=alt.Scale(type="log", domain=[low, high], nice=False), axis=_powers()
+    )
     top = alt.Scale(type="log", domain=[floor, 2 * roof.macs / 1e9], nice=False)
-    y = alt.Y("reached:Q", title="reached (10⁹ macs per second)", scale=top, axis=alt.Axis(format="~g"))
+    y = alt.Y("reached:Q", title="reached (10⁹ macs per second)", scale=top, axis=_powers())
     ends = [
         {"intensity": at, "reached": max(floor, min(roof.macs, roof.bytes * at) / 1e9)}
         for at in (low, *([bend] if low < bend < high else []), high)
@@ -101,8 +108,8 @@ def predicted_against_measured(rows: Rows) -> Chart:
     both = [row[side] for row in rows for side in ("predicted", "measured")]
     low, high = (min(both) / 1.3, max(both) * 1.3) if both else (0.1, 10.0)
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
-    x = alt.X("measured:Q", title="measured (ms)", scale=scale, axis=alt.Axis(format="~g"))
-    y = alt.Y("predicted:Q", title="predicted (ms)", scale=scale, axis=alt.Axis(format="~g"))
+    x = alt.X("measured:Q", title="measured (ms)", scale=scale, axis=_powers())
+    y = alt.Y("predicted:Q", title="predicted (ms)", scale=scale, axis=_powers())
     ends = [{"measured": low, "predicted": low}, {"measured": high, "predicted": high}]
     line = alt.Chart(values(ends)).mark_line(strokeDash=[5, 4], color=QUIET).encode(x=x, y=y)
     told = [
@@ -124,7 +131,7 @@ def costs_beside(rows: Rows, quantity: str = "macs") -> Chart:
     divisor, title = in_unit(quantity, largest)
     shown = [{"network": row["network"], "value": row[quantity] / divisor} for row in some]
     y = alt.Y("network:N", title=None, sort=[row["network"] for row in shown], axis=alt.Axis(labelLimit=190))
-    base = alt.Chart(values(shown)).encode(x=alt.X("value:Q", title=title), y=y)
+    base = alt.Chart(values(shown)).encode(x=alt.X("value:Q", title=title, axis=alt.Axis(tickCount=6)), y=y)
     digits = max(0, 2 - math.floor(math.log10(max(largest / divisor, 1e-9))))
     text = base.mark_text(align="left", dx=4).encode(text=alt.Text("value:Q", format=f",.{digits}f"))
     return themed(alt.layer(base.mark_bar(color=ORANGE), text).properties(width=WIDTH, height=alt.Step(24)))

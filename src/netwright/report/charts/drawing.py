@@ -16,14 +16,14 @@ from netwright.report.charts.theme import PALETTES, THEMES, Chart, Theme, config
 
 # Stand-ins that become names of the page's style: the page says what they are, light, dark or printed
 _NAMES = {"ink": "#010203", "paper": "#010204", "quiet": "#010205", "grid": "#010206"}
-_PAGE = config(**_NAMES) | {"background": "transparent", "aria": False}
+_PAGE = config(**_NAMES) | {"background": "transparent"}
+
+_OWN = r' id="((?:clip|gradient_|pattern_|part|c[0-9a-f]{8}-)\d+)"'  # what Vega names, and we after it
 
 
 def to_svg(chart: Chart, label: str, theme: Theme = "light") -> str:
     """The chart as SVG with a text alternative."""
-    made = themed(chart, theme)
-    made.config = {**made.config, "aria": False}  # the text alternative is for the whole
-    return _named(_svg(made), label)
+    return _named(_svg(themed(chart, theme)), label)
 
 
 def inline(chart: Chart, label: str) -> str:
@@ -31,8 +31,7 @@ def inline(chart: Chart, label: str) -> str:
     svg = _named(_svg(themed(chart, _PAGE)), label)
     for name, stand_in in _NAMES.items():
         svg = svg.replace(f'"{stand_in}"', f'"var(--chart-{name}, {PALETTES["light"][name]})"')
-    key = hashlib.sha256(svg.encode()).hexdigest()[:8]  # names within a picture are names of the whole page
-    return re.sub(r'(id="|url\(#)((?:clip|gradient|pattern)[\w-]*)', rf"\g<1>c{key}-\g<2>", svg)
+    return _renamed(svg, f"c{hashlib.sha256(svg.encode()).hexdigest()[:8]}-")  # they are names of the whole page
 
 
 def _style() -> str:
@@ -45,8 +44,16 @@ STYLE = _style()  # of a page with inline charts
 
 
 def _svg(chart: Chart) -> str:
-    svg: str = vl_convert.vegalite_to_svg(chart.to_json())
-    return svg
+    parts = ("mark", "axis", "legend", "title")
+    silent = {part: chart.config.get(part, {}) | {"aria": False} for part in parts}  # the text alternative is for the whole
+    made = themed(chart, chart.config | silent)
+    return _renamed(vl_convert.vegalite_to_svg(made.to_json()), "part")
+
+
+def _renamed(svg: str, prefix: str) -> str:
+    """The picture with its own names (of clips and gradients) counted from 0: equal charts give equal text."""
+    own = {name: f"{prefix}{i}" for i, name in enumerate(dict.fromkeys(re.findall(_OWN, svg)))}
+    return re.sub(r'( id="|url\(#)([^")]+)', lambda found: found[1] + own.get(found[2], found[2]), svg)
 
 
 def _named(svg: str, label: str) -> str:

@@ -198,7 +198,7 @@ def losses_chart(paths: Sequence[Path], title: str = "", height: int = 260, floo
         "loss:Q",
         title="loss above the lowest minimum",
         scale=alt.Scale(type="log", domain=[low, top], nice=False),
-        axis=alt.Axis(format=".0e", tickCount=6),
+        axis=alt.Axis(format=".0e", tickCount=6, grid=False),
     )
     x = alt.X("evaluations:Q", title="evaluations", scale=alt.Scale(nice=False))
     lines = alt.Chart(csv_data(rows)).mark_line(strokeWidth=1.8, clip=True)
@@ -298,7 +298,7 @@ def steps_map(cells: Rows, edges: Rows, marks: Rows, size: tuple[float, float], 
         return alt.Chart(csv_data(rows)).mark_rect(clip=True).encode(x=x, y=y, x2="lr2:Q", y2="momentum2:Q")
 
     done = cell([row for row in cells if row["steps"] is not None]).encode(color=steps)
-    kinds = {"diverges": FAINT, "not within the budget": "#9aa0a8"}
+    kinds: dict[str, Colour] = {"diverges": FAINT, "not within the budget": "#9aa0a8"}
     rest = [{**row, "kind": "diverges" if row["diverged"] else "not within the budget"} for row in cells if row["steps"] is None]
     scale = alt.Scale(domain=list(kinds), range=list(kinds.values()))
     kind = alt.Legend(title=None, labelLimit=300, symbolType="square", symbolStrokeColor="#888888", symbolStrokeWidth=0.5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 
 from netwright.report.charts.theme import (
@@ -46,14 +48,14 @@ def accuracy_against(
     shown = [{**row, "cost": row[quantity] / divisor, "winner": bool(row.get("winner"))} for row in rows]
     least = min((row["cost"] for row in shown), default=0.0)
     ends = alt.Scale(domainMin=0) if least < largest / divisor / 3 else alt.Scale(zero=False, nice=True, padding=12)
-    x = alt.X("cost:Q", title=title, scale=ends)
+    x = alt.X("cost:Q", title=title, scale=ends, axis=alt.Axis(tickCount=8))
     y = alt.Y("accuracy:Q", title=of, scale=alt.Scale(zero=False, nice=True))
     base = alt.Chart(values(shown)).encode(x=x, y=y)
-    told = ["number:N", alt.Tooltip("cost:Q", title=title), alt.Tooltip("accuracy:Q", title=of, format=".2f")]
+    told: list[Any] = ["number:N", alt.Tooltip("cost:Q", title=title), alt.Tooltip("accuracy:Q", title=of, format=".2f")]
     few = len(shown) <= _FEW
-    colour = alt.condition("datum.winner", alt.value(ORANGE), alt.value(BLUE))
-    dots = base.mark_circle(size=110 if few else 45, opacity=1 if few else 0.6).encode(color=colour, tooltip=told)
-    layers = [dots]
+    dots = base.mark_circle(size=110 if few else 45, opacity=1 if few else 0.6, color=BLUE).encode(tooltip=told)
+    best = alt.Chart(values([row for row in shown if row["winner"]])).encode(x=x, y=y, tooltip=told)
+    layers = [dots, best.mark_circle(size=120, opacity=1, color=ORANGE)]
     edge = front(shown, "cost")
     if len(edge) > 1:
         steps = alt.Chart(values(edge)).mark_line(interpolate="step-after", color=QUIET, strokeWidth=1.5)

@@ -36,7 +36,7 @@ def config(ink: str, paper: str, quiet: str, grid: str) -> dict[str, Any]:
         "background": paper,
         "font": FONT,
         "axis": words | {"gridColor": grid, "domainColor": quiet, "tickColor": quiet},
-        "legend": words | {"symbolStrokeColor": quiet},
+        "legend": words | {"symbolStrokeColor": quiet, "columnPadding": 26, "rowPadding": 4},  # browsers have wider letters
         "header": words,
         "title": {"color": ink, "subtitleColor": quiet, "fontSize": 13, "subtitleFontSize": 11},
         "view": {"stroke": grid},
@@ -77,7 +77,7 @@ def bare(chart: Chart) -> Chart:
 def spec(chart: Chart) -> dict[str, Any]:
     """The specification as JSON, without a theme: whoever draws it gives one of `THEMES` as the configuration."""
     plain: dict[str, Any] = bare(chart).to_dict()
-    return plain
+    return {key: value for key, value in plain.items() if key != "config"}  # Altair's own
 
 
 def csv_data(rows: Rows) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 
 from netwright.report.charts.theme import (
@@ -24,8 +26,11 @@ _MEASURED = {"training pictures, augmented": BLUE, "validation pictures": GREEN,
 _FEW = 30  # points of a line that are marked
 
 
-def _epochs() -> alt.X:
-    return alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1), scale=alt.Scale(nice=False))
+def _epochs(rows: Rows) -> alt.X:
+    """The axis of the epochs: ticks at whole ones."""
+    span = max((row["epoch"] for row in rows), default=1) - min((row["epoch"] for row in rows), default=0)
+    axis = alt.Axis(tickCount=min(10, max(1, round(span))), tickMinStep=1, format="d")
+    return alt.X("epoch:Q", title="epoch", axis=axis, scale=alt.Scale(nice=False))
 
 
 def learning_curve(epochs: Rows, held_out: float | None = None) -> Chart:
@@ -40,12 +45,12 @@ def learning_curve(epochs: Rows, held_out: float | None = None) -> Chart:
     scale = alt.Scale(domain=shown, range=[_MEASURED[name] for name in shown])
     colour = alt.Color("measured on:N", scale=scale, legend=alt.Legend(orient="bottom", title=None, labelLimit=300))
     y = alt.Y("accuracy:Q", title="accuracy (%)", scale=alt.Scale(zero=False, nice=True))
-    told = ["measured on:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
-    base = alt.Chart(values(epochs)).encode(x=_epochs(), y=y, color=colour, tooltip=told)
+    told: list[Any] = ["measured on:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
+    base = alt.Chart(values(epochs)).encode(x=_epochs(epochs), y=y, color=colour, tooltip=told)
     layers = [base.mark_line(point=len(epochs) < _FEW)]
     if end:
         diamond = alt.Chart(values(end)).mark_point(shape="diamond", size=140, filled=True, opacity=1)
-        layers.append(diamond.encode(x=_epochs(), y=y, color=colour, tooltip=told))
+        layers.append(diamond.encode(x=_epochs(epochs), y=y, color=colour, tooltip=told))
     return themed(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
 
 
@@ -53,16 +58,16 @@ def loss_curve(epochs: Rows) -> Chart:
     """The training loss (nats) of each epoch: rows of `epoch`, `loss`."""
     y = alt.Y("loss:Q", title="training loss (nats)", scale=alt.Scale(zero=False, nice=True))
     line = alt.Chart(values(epochs)).mark_line(point=len(epochs) < _FEW, color=BLUE)
-    return themed(line.encode(x=_epochs(), y=y, tooltip=["epoch:Q", "loss:Q"]).properties(width=WIDTH, height=HEIGHT))
+    return themed(line.encode(x=_epochs(epochs), y=y, tooltip=["epoch:Q", "loss:Q"]).properties(width=WIDTH, height=HEIGHT))
 
 
 def trial_curves(epochs: Rows, chosen: str = "") -> Chart:
     """Accuracy (%) of several trainings over their epochs: rows of `trial`, `epoch`, `accuracy`; the `chosen` one stands out."""
     y = alt.Y("accuracy:Q", title="validation accuracy (%)", scale=alt.Scale(zero=False, nice=True))
-    told = ["trial:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
+    told: list[Any] = ["trial:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
 
     def lines(rows: Rows) -> Chart:
-        return alt.Chart(csv_data(rows)).encode(x=_epochs(), y=y, detail="trial:N", tooltip=told)
+        return alt.Chart(csv_data(rows)).encode(x=_epochs(epochs), y=y, detail="trial:N", tooltip=told)
 
     rest = [row | {"trial": str(row["trial"])} for row in epochs]
     mine = [row for row in rest if row["trial"] == chosen]
@@ -74,11 +79,11 @@ def trial_curves(epochs: Rows, chosen: str = "") -> Chart:
 def schedule(rows: Rows) -> Chart:
     """The learning rate over the epochs, and below it the momentum where the rows have one: `epoch`, `lr`, `momentum`."""
     base = alt.Chart(csv_data(rows)).mark_line(color=BLUE, strokeWidth=2)
-    rate = base.encode(x=_epochs(), y=alt.Y("lr:Q", title="learning rate", axis=alt.Axis(format="~g")))
+    rate = base.encode(x=_epochs(rows), y=alt.Y("lr:Q", title="learning rate", axis=alt.Axis(format="~g")))
     if rows[0].get("momentum") is None:
         return themed(rate.properties(width=WIDTH, height=160))
     y = alt.Y("momentum:Q", title="momentum", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=4))
-    momentum = base.encode(x=_epochs(), y=y).properties(width=WIDTH, height=80)
+    momentum = base.encode(x=_epochs(rows), y=y).properties(width=WIDTH, height=80)
     return below(rate.properties(width=WIDTH, height=160), momentum)
 
 
@@ -92,7 +97,7 @@ def confusion_matrix(cells: Rows, order: list[str]) -> Chart:
     angle = 0 if max(map(len, order)) < 3 else -60
     x = alt.X("taken for:N", sort=order, title="taken for", scale=alt.Scale(domain=order), axis=alt.Axis(labelAngle=angle))
     y = alt.Y("class:N", sort=order, title="class", scale=alt.Scale(domain=order))
-    told = ["class:N", "taken for:N", alt.Tooltip("pictures:Q", format=","), alt.Tooltip("share:Q", format=".1%")]
+    told: list[Any] = ["class:N", "taken for:N", alt.Tooltip("pictures:Q", format=","), alt.Tooltip("share:Q", format=".1%")]
     shade = alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)  # over either ground
     layers = []
     for right, colour in ((True, BLUE), (False, ORANGE)):
@@ -101,7 +106,8 @@ def confusion_matrix(cells: Rows, order: list[str]) -> Chart:
     if len(order) <= 16:
         for full in (True, False):
             mine = [row for row in cells if (row["share"] > 0.6) == full]
-            text = alt.Chart(values(mine)).mark_text(fontSize=10, **({"color": "white"} if full else {}))
+            ink: Any = "white" if full else alt.Undefined
+            text = alt.Chart(values(mine)).mark_text(fontSize=10, color=ink)
             layers.append(text.encode(x=x, y=y, text=alt.Text("pictures:Q", format=",")))
     size = side * len(order)
     return themed(alt.layer(*layers).properties(width=size, height=size))

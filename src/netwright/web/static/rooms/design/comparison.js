@@ -6,7 +6,7 @@ import { besides } from "./question.js";
 
 const MOST = 4;
 const ROWS = [
-  ["image", (row) => `${row.image.slice(1).join(" × ")} px`],
+  ["image", (row) => `${[...new Set(row.image.slice(1))].join(" × ")} px`],
   ["params", (row) => short(row.params), "params_ratio"],
   ["macs", (row) => short(row.macs), "macs_ratio"],
   ["acts", (row) => short(row.acts), "acts_ratio"],

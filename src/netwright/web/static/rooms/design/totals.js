@@ -18,7 +18,7 @@ export function totals() {
       count("params"),
       count("macs"),
       count("acts"),
-      one("image", `${cost.image.slice(1).join(" × ")} px`, `${cost.layers.toLocaleString("en")} layers`, ""),
+      one("image", `${[...new Set(cost.image.slice(1))].join(" × ")} px`, `${cost.layers.toLocaleString("en")} layers`, ""),
       bytes("training_bytes", "memory in training", TRAINING),
       bytes("inference_bytes", "memory in inference", INFERENCE),
       time(cost, times("milliseconds")),

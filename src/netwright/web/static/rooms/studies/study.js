@@ -43,6 +43,7 @@ export function studyView(item, { api, draw, announce, link, reportOf }) {
     const words = Object.entries(counts).filter(([, count]) => count).map(([status, count]) => `${count.toLocaleString("en")} ${status}`);
     progress.max = told.wanted;
     progress.value = ended;
+    progress.hidden = told.state === "finished";
     lead.replaceChildren(make("span", { class: `state ${told.state}` }, told.state), ` ${ended.toLocaleString("en")} of ${told.wanted.toLocaleString("en")} trials: ${words.join(", ") || "none yet"}; ${seconds(told.seconds)} of computing.`);
     asked.replaceChildren(facts(told.asked));
     report.replaceChildren(...(told.report ? [reportOf(item)] : []));
