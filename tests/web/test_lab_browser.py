@@ -143,6 +143,16 @@ def test_a_link_of_nonsense_opens_what_it_can(page: Any, served: Served) -> None
     assert page.locator("tbody tr").count() == 1
 
 
+def test_tuning_can_be_cancelled(page: Any, served: Served) -> None:
+    opened(page, served, "?p=canyon&o=sgd,momentum,nesterov,adam,muon,lamb&budget=1000")
+    page.get_by_role("button", name="Tune on this landscape").click()
+    page.wait_for_selector("progress")
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector("#toast:has-text('Tuning: cancelled')")
+    assert page.locator("progress").count() == 0
+    assert "not tuned" in page.locator(".controls").inner_text()
+
+
 def test_by_touch(page: Any, served: Served) -> None:
     page.set_viewport_size({"width": 390, "height": 900})
     opened(page, served)
