@@ -22,7 +22,7 @@ class Fault(NamedTuple):
     told: str
 
 
-def described(cls: type[Value]) -> list[Plain]:
+def described(cls: Any) -> list[Plain]:
     """The fields of a class in their order: `name`, `form`, and `default` where there is one.
 
     A form has a `kind`: whole, number, yes_no, text, none; word (with `choices`); several (`of` a form, `length` or None);
@@ -122,7 +122,7 @@ def _read(plain: Any, path: tuple[str | int, ...], faults: list[Fault]) -> Any:
         return None
 
 
-def _fields(cls: type[Value], plain: Plain, path: tuple[str | int, ...], faults: list[Fault]) -> Plain:
+def _fields(cls: Any, plain: Plain, path: tuple[str | int, ...], faults: list[Fault]) -> Plain:
     hints = _hints(cls)
     fields: Plain = {}
     for name, item in plain.items():
