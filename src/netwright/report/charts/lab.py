@@ -105,8 +105,12 @@ def contour_lines(plane: Plane, count: int = 14) -> list[tuple[float, Array]]:
     finite = plane.losses[np.isfinite(plane.losses)]
     low, high = float(finite.min()), float(finite.max())
     shares = (np.arange(1, count + 1) / (count + 1)) ** 2.2
-    generator: Any = contourpy.contour_generator(plane.xs, plane.ys, plane.losses)  # gives one of six kinds of lists
-    return [(float(share), line) for share in shares for line in generator.lines(low + (high - low) * float(share))]
+    generator = contourpy.contour_generator(plane.xs, plane.ys, plane.losses)
+    made: list[tuple[float, Array]] = []
+    for share in shares.tolist():
+        lines: Any = generator.lines(low + (high - low) * share)
+        made += [(share, line) for line in lines]
+    return made
 
 
 def contours(plane: Plane, count: int = 14) -> Rows:
