@@ -84,6 +84,8 @@ class Shelf:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        home = Path.home()
+        self.told = f"~/{root.relative_to(home).as_posix()}" if home in root.parents else str(root)
         self._found: dict[str, Found] = {}
         self._looked = -FRESH
         self._lock = threading.Lock()

@@ -39,7 +39,7 @@ class _Room:
     one_at_a_time: threading.Lock = field(default_factory=threading.Lock)  # pages that ask at once would all read one journal
 
     def listing(self, asked: Plain) -> Plain:
-        return {"root": str(self.shelf.root), "items": [found.to_json() for found in self.shelf.listing()]}
+        return {"root": self.shelf.told, "items": [found.to_json() for found in self.shelf.listing()]}
 
     def study(self, asked: Plain) -> Plain:
         """All of a study; only that nothing is new where `seen` is the version that the page has."""
