@@ -22,16 +22,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from peers import timm, torchvision
 from torch import nn
 
 import netwright as nw
-
-# torchvision, installed without its compiled part, asks for these two when it is imported
-for name in ("nms", "qnms"):
-    torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-import timm  # noqa: E402
-import torchvision  # noqa: E402
 
 Times = dict[tuple[str, str], list[float]]  # seconds by network and library
 

@@ -70,7 +70,7 @@ def table(rows: list[tuple[str, list[float]]], version: str) -> str:
     made = [
         "# Frames of the lab",
         "",
-        f"`python {' '.join(sys.argv)}`: {len(OPTIMIZERS)} optimizers from {STARTS} starts, {STEPS} steps each, 100 steps a second.",
+        f"`python {' '.join(sys.argv)}`: {len(OPTIMIZERS)} optimizers, {STARTS} starts, {STEPS} steps each, 100 steps a second.",
         f"Limit: 95 % of the times between two frames at most {LIMIT:g} ms.",
         "",
         "| round | frames | median ms | 95 % ms | longest ms |",

@@ -23,23 +23,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from peers import timm, transforms
 
 from netwright.costing.profiles import describe_processor
 from netwright.data import open_source
 from netwright.data.store import store
-from netwright.preprocessing import whole
-from netwright.training.engine.augment import stored_side
+from netwright.training.engine.augment import stored
 from netwright.training.engine.batches import Batches, Task, Where
 from netwright.training.normalize import Normalize
 from netwright.training.recipes.recipe import Augmentation, Recipe
-
-# torchvision, installed without its compiled part, asks for these two when it is imported
-for name in ("nms", "qnms"):
-    torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-from timm.data import ImageDataset  # noqa: E402
-from timm.data.transforms_factory import create_transform  # noqa: E402
-from torchvision import transforms  # noqa: E402
 
 WORKERS = 2
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -53,7 +45,7 @@ def ours(data: Path, image: int, policy: Policy, batch: int, cache: Path) -> tup
     source = open_source(data)
     listing = source.splits.get("train") or source.splits["all"]
     started = time.perf_counter()
-    pictures = store(source, listing, whole(stored_side(recipe.augment, image)), cache=cache)
+    pictures = store(source, listing, stored(recipe.augment, image), cache=cache)
     took = time.perf_counter() - started
     task = Task(pictures, Normalize(MEAN, STD), image, True, len(source.classes))
     batches = Batches(task, recipe, 0, Where(torch.device("cpu"), torch.channels_last))
@@ -75,16 +67,21 @@ def theirs(data: Path, image: int, policy: Policy, batch: int) -> Epoch:
     shown: Any
     if Augmentation().cropped(image) == "pad":
         shown = transforms.Compose(
-            [transforms.RandomCrop(image, padding=image // 8), transforms.RandomHorizontalFlip(), *extra, *last]
+            [
+                transforms.RandomCrop(image, padding=image // 8),
+                transforms.RandomHorizontalFlip(),
+                *extra,
+                *last,
+            ]
         )
     else:
-        plain = create_transform(
+        plain = timm.data.create_transform(
             image, is_training=True, scale=(0.35, 1), color_jitter=0.0, interpolation="bilinear", mean=MEAN, std=STD
         )
         shown = transforms.Compose([*plain.transforms[:2], *extra, *last])
     folder = data / "train" if (data / "train").is_dir() else data
     loader = torch.utils.data.DataLoader(
-        ImageDataset(str(folder), transform=shown),
+        timm.data.ImageDataset(str(folder), transform=shown),
         batch,
         shuffle=True,
         num_workers=WORKERS,

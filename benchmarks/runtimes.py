@@ -26,18 +26,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from peers import timm
 
 import netwright as nw
 from netwright.costing.profiles import describe_processor
 from netwright.errors import NetwrightError
 from netwright.inference.runtimes import RUNTIMES, Call, Place, compared, open_runtime
 from netwright.measuring.timing import Timing, times
-
-# torchvision, installed without its compiled part, asks for these two when it is imported
-for name in ("nms", "qnms"):
-    torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-import timm  # noqa: E402
 
 NETWORKS = ("resnet50", "mobilenetv2_100", "efficientnet_b0", "regnety_016")
 PEER, PEER_LAST = "timm eager", "timm eager, channels last"

@@ -2,7 +2,7 @@
 
     python benchmarks/samplers.py [--seeds 10] [--trials 150] [--out FILE] [SAMPLER ...]
 
-The tables are those of the tests (`tests/studies/table.py`): 96,000 designs, another table for each seed. "Best" is the best
+The tables are those of `netwright.studies.table`: 96,000 designs, another table for each seed. "Best" is the best
 accuracy found, "regret" what it lacks to the table's best, "late" the mean of the last third. Differences are to random search
 on the same table, with the 95 % interval of their mean (Student's t). The front's area is that dominated by (accuracy, ln
 macs), from 0.75 and 5 M macs. The milliseconds are the processor's: medians of 15 proposals after 1,000 random trials, one of
@@ -15,18 +15,15 @@ import argparse
 import math
 import platform
 import statistics
-import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import optuna
 import torch
-from tests.studies.table import Study, Table, ended, ground, hypervolume, interval, trial_of
 
 from netwright.studies.goals import Goal
 from netwright.studies.samplers import FRONTS, SAMPLERS, sampler
+from netwright.studies.table import Study, Table, ended, ground, hypervolume, interval, trial_of
 from netwright.version import VERSION
 
 HISTORY, TIMED = 1000, 15

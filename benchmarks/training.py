@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peers import timm, transforms
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
@@ -41,14 +42,6 @@ from netwright.training.machine import device_of
 from netwright.training.plan import Plan
 from netwright.training.recipes.recipe import Augmentation, Optimizing, Schedule
 from netwright.training.train import Job
-
-# torchvision, installed without its compiled part, asks for these two when it is imported
-for name in ("nms", "qnms"):
-    torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-import timm  # noqa: E402
-from timm.data import create_transform  # noqa: E402
-from torchvision import transforms  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -119,8 +112,8 @@ def peer(options: argparse.Namespace, plan: Plan, recipe: Recipe, seed: int) -> 
 def _peers_transform(image: int, recipe: Recipe) -> Any:
     """What the recipe does to pictures: below 64 px a shift over zeros, else crops of a random size."""
     if recipe.augment.cropped(image) != "pad":
-        return create_transform(image, is_training=True, scale=(0.35, 1.0), color_jitter=0.0, interpolation="bilinear")
-    whole = create_transform(image, is_training=False, crop_pct=1.0, interpolation="bicubic")
+        return timm.data.create_transform(image, is_training=True, scale=(0.35, 1.0), color_jitter=0.0, interpolation="bilinear")
+    whole = timm.data.create_transform(image, is_training=False, crop_pct=1.0, interpolation="bicubic")
     moved = [transforms.RandomCrop(image, padding=image // 8), transforms.RandomHorizontalFlip()]
     return transforms.Compose([*whole.transforms[:2], *moved, *whole.transforms[2:]])
 
@@ -134,7 +127,7 @@ def _peers_optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Opti
 
 
 def _peers_accuracy(model: torch.nn.Module, plan: Plan, device: torch.device) -> float:
-    shown = create_transform(plan.image, is_training=False, crop_pct=1.0, interpolation="bicubic")
+    shown = timm.data.create_transform(plan.image, is_training=False, crop_pct=1.0, interpolation="bicubic")
     model.eval()
     right = 0
     with torch.no_grad():

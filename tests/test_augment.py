@@ -15,7 +15,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 
 from netwright.errors import NetwrightError
-from netwright.training.engine.augment import Drawn, Look, Mixing, draw, prepared, stored_side
+from netwright.preprocessing import Squeezed, whole
+from netwright.training.engine.augment import Drawn, Look, Mixing, draw, prepared, stored
 from netwright.training.engine.augment.operations import BLENDS, MOVES, NAMES, TABLES, operate
 from netwright.training.engine.augment.policies import RAND, TRIVIAL
 from netwright.training.engine.augment.windows import cut, flipped, resized_at_once
@@ -76,10 +77,11 @@ def normalized(pixels: Tensor, seen: Look) -> Tensor:
 
 
 def test_training_pictures_are_kept_larger_where_crops_lose_detail() -> None:
-    assert stored_side(Augmentation(), 32) == 32
-    assert stored_side(Augmentation(), 224) == 280
-    assert stored_side(Augmentation(crop="shift"), 224) == 256  # the notes' resize 256, crop 224
-    assert [stored_side(Augmentation(crop=crop), 96) for crop in ("none", "pad", "resized")] == [96, 96, 120]
+    assert stored(Augmentation(), 32) == whole(32)
+    assert stored(Augmentation(), 224) == Squeezed(280)
+    assert stored(Augmentation(crop="shift"), 224) == Squeezed(256)  # the notes' resize 256, crop 224
+    assert [stored(Augmentation(crop=crop), 96) for crop in ("none", "pad", "resized")] == [whole(96), whole(96), Squeezed(120)]
+    assert [stored(Augmentation(), 224, own).image for own in (100, 224, 240, 500)] == [224, 224, 240, 280]
 
 
 @given(
@@ -92,7 +94,7 @@ def test_training_pictures_are_kept_larger_where_crops_lose_detail() -> None:
 @settings(max_examples=60, deadline=None)
 def test_boxes_lie_where_the_recipe_says(crop: Any, image: int, area: float, aspect: float, seed: int) -> None:
     augment = Augmentation(crop=crop, area_least=area, aspect_least=aspect)
-    side = stored_side(augment, image)
+    side = stored(augment, image).image
     top, left, height, width = draw(augment, 64, (side, image), True, seeded(seed)).boxes.T
     over = side // 8 if crop == "pad" else 0
     assert min(top.min(), left.min()) >= -over
@@ -221,7 +223,7 @@ def test_parts_of_a_batch_are_what_the_whole_would_be(
 ) -> None:
     augment = Augmentation(crop=crop, policy=policy, erasing=0.5, mixup=mix[0], cutmix=mix[1])
     n, image = 13, 40
-    side = stored_side(augment, image)
+    side = stored(augment, image).image
     drawn = draw(augment, n, (side, image), True, seeded(seed))
     pixels, labels, seen = photos(n, side, channels, seed), torch.arange(n) % 7, look(image, channels)
     whole, targets = prepared(pixels, labels, drawn, seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import signal
 import subprocess
@@ -22,17 +23,23 @@ from PIL import Image
 import netwright as nw
 from netwright.data import Listing, open_source
 from netwright.errors import NetwrightError
+from netwright.files import Output, write_json
 from netwright.graph import trace
 from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.scaling.budget import Use
-from netwright.spaces import Space, regnet_for, sample
+from netwright.spaces import Pick, Space, compact_for, regnet_for, sample
 from netwright.spaces.sampling import smallest
-from netwright.studies.asked import Effort
+from netwright.studies import designing
+from netwright.studies.asked import Asked, Effort
+from netwright.studies.designing import _drawn
 from netwright.studies.ground import Ground
 from netwright.studies.limits import Limits
 from netwright.studies.near import near
+from netwright.studies.spending import Clock
 from netwright.training import run
+from netwright.training.plan import Plan
+from netwright.zoo import CifarResNet
 from tests.conftest import make_photos
 
 TINY = Effort(trials=3, trial_epochs=1, epochs=2)
@@ -71,7 +78,7 @@ def test_everything_is_written_and_agrees(made: nw.Run, photos: Path) -> None:
     assert all(c["macs"] <= 1_000_000 for c in result["search"]["candidates"])
     best = max(result["search"]["candidates"], key=lambda c: (c["validation_accuracy"], -c["macs"]))
     assert best["number"] == result["search"]["winner"]
-    assert best["design"]["depth"] == made.design.fields()["depth"]
+    assert nw.from_json(json.dumps({"schema": 1} | best["design"])) == made.design
 
 
 def test_without_a_folder_nothing_is_left(photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -271,7 +278,9 @@ def test_a_sample_is_the_start_of_a_longer_one() -> None:
 @pytest.mark.slow
 def test_no_draw_is_smaller_than_the_smallest(image: int, channels: int) -> None:
     space = regnet_for(image, 10)
-    least, graph = smallest(space, image, channels)
+    found = smallest(space, image, channels)
+    assert found is not None
+    least, graph = found
     drawn = sample(space, 500, macs=(0, 10**12), image=image, channels=channels, seed=1)
     corner = space.replace(depth=(space.depth[0], space.depth[0] + 1), w_0=(8, 8), w_a=(8, 24), stem=(16,))
     narrow = sample(corner, 400, macs=(0, 10**12), image=image, channels=channels, seed=2, most_draws=4000)
@@ -282,8 +291,74 @@ def test_no_draw_is_smaller_than_the_smallest(image: int, channels: int) -> None
     assert trace(least, image, channels).totals == graph.totals
 
 
+@pytest.mark.parametrize("image", [8, 28, 32, 64, 96, 224])
+def test_the_space_by_itself_suits_the_pictures(image: int) -> None:
+    """The last maps of residual networks have 2 to 14 px; every draw is a design of the asked classes; both families occur."""
+    space = compact_for(image, 7)
+    designs = [design for i in range(300) if (design := space(Pick(random.Random(i)))) is not None]
+    residual = [design for design in designs if isinstance(design, CifarResNet)]
+    assert 50 < len(residual) < 250
+    assert {trace(design, image).flat().rows[-1].shape[0] for design in designs} == {7}
+    sides = {math.ceil(image / (design.stem_stride * 2 ** (len(design.depths) - 1))) for design in residual}
+    assert min(sides) >= 2
+    assert max(sides) <= 14
+
+
+def test_no_compact_draw_is_smaller_than_the_smallest() -> None:
+    space = compact_for(28, 10)
+    found = smallest(space, 28, 1)
+    assert found is not None
+    least, graph = found
+    drawn = sample(space, 150, macs=(0, 10**12), image=28, channels=1, seed=1)
+    assert min(trace(design, 28, 1).macs for design in drawn.designs) >= graph.macs
+    with pytest.raises(NetwrightError, match=f"the smallest has {graph.macs:,} macs"):
+        near(within(space, graph.macs - 1, 28, 1), 3)
+    assert near(within(space, graph.macs, 28, 1), 1).designs[0] == least
+
+
 def within(space: Space, macs: int, image: int, channels: int) -> Ground:
     return Ground(space, Limits.of(macs=(None, macs), use=Use(channels)), image, channels, 0)
+
+
+def test_drawing_keeps_to_its_share_of_the_minutes_and_is_repeated_as_it_was(photos: Path, tmp_path: Path) -> None:
+    """A budget that few designs meet, and a clock on which a look takes a twentieth of a second."""
+    looks = iter(range(10**9))
+    limits = Limits.of(macs=(None, "300K"), use=Use(3))
+    ground = Ground(regnet_for(32, 3), limits, 32, 3, 0)
+    plan = Plan.of(open_source(str(photos), None), 32, 0, 0.2)
+    clock = Clock(1.0, 0.0, lambda: next(looks) / 20)
+    asked = Asked(plan, limits, Effort(), clock, Output(tmp_path / "run"), QUIET)
+    drawn = _drawn(asked, ground)
+    assert 100 <= drawn.draws <= 130  # 6 s of the 60
+    assert drawn.designs
+    write_json(asked.output.work / "search.json", {"planned": {}, "end": 0.0, "draws": drawn.draws})
+    assert clock.spent > 6
+    assert _drawn(asked, ground) == drawn
+    assert near(ground, 16).draws > drawn.draws  # without minutes it looks on
+
+
+def test_a_space_whose_file_changed_is_another_one(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a kill and the same command: the candidates would be others."""
+    file, out = tmp_path / "mine.py", tmp_path / "run"
+    file.write_text("from netwright.spaces import regnet_for\n\n\ndef mine(pick):\n    return regnet_for(24, 3)(pick)\n")
+    how = {"macs": "1M", "image": 24, "out": out, "effort": TINY, "space": f"{file}:mine", "progress": QUIET}
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(designing, "_finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            nw.design(photos, **how)
+    before = sorted((out / "work" / "candidates").iterdir())
+    assert len(before) == 3
+    text = file.read_text()
+    file.write_text(text.replace("24, 3", "20, 3"))
+    with pytest.raises(NetwrightError, match=r"made with other arguments .*space_file [0-9a-f]{16}, now [0-9a-f]{16}") as caught:
+        nw.design(photos, **how)
+    assert "\n" not in str(caught.value)
+    file.write_text(text)
+    assert nw.design(photos, **how).folder == out
 
 
 # ---------------------------------------------------------------- real pictures

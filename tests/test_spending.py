@@ -26,9 +26,12 @@ from netwright.files import Output
 from netwright.graph import Design
 from netwright.progress import Progress
 from netwright.scaling.budget import Use
+from netwright.spaces import compact_for
 from netwright.studies import baselines
-from netwright.studies.asked import Asked, Effort
+from netwright.studies.asked import Asked, Effort, recipe_for
+from netwright.studies.ground import Ground
 from netwright.studies.limits import Limits
+from netwright.studies.near import near
 from netwright.studies.spending import Clock, Pace, plan_search, plan_training, some_of
 from netwright.training.plan import Plan
 from netwright.training.recipes.recipe import Recipe
@@ -271,11 +274,47 @@ def test_minutes_on_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert set(parts) == {"start", "search", "training", "measuring and files"}
     assert sum(parts.values()) == pytest.approx(time_told["seconds"]["total"], abs=0.1)
     planned = result["search"]["planned"]
-    assert {len(c["curve"]) for c in result["search"]["candidates"]} == {planned["epochs"]}
+    assert all(len(c["curve"]) == c["epochs"] for c in result["search"]["candidates"])
     assert len(result["search"]["candidates"]) + len(result["search"]["not_begun"]) == planned["trials"]
     assert len(result["curve"]) == result["trained"]["epochs"]
     assert result["curve"][-1]["lr"] < 0.1 * max(epoch["lr"] for epoch in result["curve"]) or result["trained"]["epochs"] < 3
     assert nw.load(tmp_path / "run").result == result
+
+
+def test_candidates_are_trained_for_as_long(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A design that computes twice as fast sees twice as many pictures; numbers of epochs that are given are the same for all."""
+    from netwright.studies import trying
+
+    def by_macs(design: Design, *_: object) -> Pace:
+        return Pace(nw.trace(design, 24).macs * 1e-9, 0.0)
+
+    monkeypatch.setattr(trying, "measured", by_macs)
+    monkeypatch.setattr(trying.Search, "seconds", lambda planned, pace: 0.5)
+    effort = Effort(trials=4, epochs=1)
+    run = nw.design(photos, macs="2M", image=24, minutes=5, out=tmp_path / "run", effort=effort, progress=QUIET)
+    tried = run.result["search"]["candidates"]
+    assert len({c["macs"] for c in tried}) == len(tried) > 1
+    for c in tried:
+        assert len(c["curve"]) == c["epochs"]
+        assert c["epochs"] * c["pictures"] == pytest.approx(0.5 / (c["macs"] * 1e-9), rel=0.15)
+    assert "equally long" in (tmp_path / "run" / "report.html").read_text()
+    effort = Effort(trials=2, trial_epochs=2, epochs=1)
+    run = nw.design(photos, macs="2M", image=24, minutes=5, out=tmp_path / "other", effort=effort, progress=QUIET)
+    assert {(c["epochs"], c["pictures"]) for c in run.result["search"]["candidates"]} == {(2, 39)}
+
+
+def test_pictures_that_are_seen_a_few_times_are_not_cropped() -> None:
+    assert {recipe_for(epochs).augment.crop for epochs in range(1, 5)} == {"none"}
+    assert recipe_for(5) == Recipe(epochs=5)
+
+
+def test_every_second_candidate_may_be_smaller() -> None:
+    ground = Ground(compact_for(32, 10), Limits.of(macs=(None, "8M")), 32, 3, 0)
+    near_limits, mixed = near(ground, 8), near(ground, 8, smaller=True)
+    assert all(ground.limits.load(design, 32) >= 0.6 for design in near_limits.designs)
+    assert [ground.limits.load(design, 32) >= 0.6 for design in mixed.designs] == [True, False] * 4
+    assert all(ground.limits.load(design, 32) >= 0.2 for design in mixed.designs)
+    assert mixed.designs[::2] == near_limits.designs[:4]
 
 
 def test_a_candidate_past_the_end_is_not_begun(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -331,7 +331,7 @@ def test_a_dry_run_is_like_the_run(place: Path, tmp_path: Path, recipe: Recipe, 
     assert estimate.weights == pytest.approx((tmp_path / "run" / "model.safetensors").stat().st_size, rel=0.1)
     cached = sum(path.stat().st_blocks * 512 for path in (tmp_path / "cache").rglob("*")) if (tmp_path / "cache").exists() else 0
     assert estimate.cache <= cached + 4096 or not estimate.cache
-    assert cached <= estimate.cache + 64 * 1024
+    assert cached <= estimate.cache + 72 * 1024  # blocks that folders and small files take
     whole = sum(path.stat().st_size for path in (tmp_path / "run").rglob("*.safetensors"))
     assert whole <= 1.1 * (estimate.disk - estimate.cache)
     assert estimate.images == pytest.approx(recipe.epochs * run.result["data"]["pictures"]["train"], rel=0.35)

@@ -87,3 +87,17 @@ def test_names_are_the_checkpoints() -> None:
     assert {"features.0.weight", "features.1.running_mean", "features.41.weight", "classifier.6.bias"} <= names
     names = set(nw.build(nw.network("googlenet"), device="meta").state_dict())
     assert {"conv2.conv.weight", "inception4c.branch2.0.conv.weight", "inception5b.branch4.1.bn.bias"} <= names
+
+
+def test_a_cifar_network_of_any_number_of_stages() -> None:
+    """One number for all stages, or one for each, says the same; the stem may stride, and four stages halve three times."""
+    plain, told = nw.zoo.CifarResNet(2, width=16), nw.zoo.CifarResNet((2, 2, 2), width=(16, 32, 64))
+    assert nw.trace(plain, 32).totals == nw.trace(told, 32).totals
+    other = nw.zoo.CifarResNet((1, 2, 1, 3), width=8, stem_stride=2)
+    shapes = {row.name: row.shape for row in nw.trace(other, 64).flat().rows}
+    assert shapes["conv1"] == (8, 32, 32)
+    assert shapes["layer4.2.conv2"] == (64, 4, 4)
+    assert nw.from_json(nw.to_json(other)) == other
+    assert nw.build(other, 64)(torch.zeros(2, 3, 64, 64)).shape == (2, 10)
+    with pytest.raises(NetwrightError, match="2 depth but 3 width, expected one of each per stage"):
+        nw.zoo.CifarResNet((1, 1), width=(8, 16, 32))

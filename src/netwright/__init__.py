@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from netwright.runtime import build, preprocessing_of, save_weights
     from netwright.runtime.forms import convert, grow
     from netwright.scaling import scale
-    from netwright.studies import Study, design, join_study, read_study, search
+    from netwright.studies import Study, design, grid_search, join_study, read_study, search
     from netwright.training import Recipe
     from netwright.training.exporting import export, export_int8
     from netwright.training.run import Run, evaluate, load
@@ -53,6 +53,7 @@ _LATER = {
     "evaluate": "netwright.training.run",
     "export": "netwright.training.exporting",
     "export_int8": "netwright.training.exporting",
+    "grid_search": "netwright.studies",
     "grow": "netwright.runtime.forms",
     "join_study": "netwright.studies",
     "load": "netwright.training.run",
@@ -94,6 +95,7 @@ __all__ = [
     "export",
     "export_int8",
     "from_json",
+    "grid_search",
     "grow",
     "join_study",
     "load",

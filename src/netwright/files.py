@@ -22,6 +22,7 @@ except ImportError:  # Windows: two runs in one folder are then the user's to av
     fcntl = None  # type: ignore[assignment]
 
 
+FILES = "netwright_file_"  # starts the names of users' files as modules: never those of installed ones
 _PATHS_FAULT = {  # what another path would mend
     errno.EACCES,
     errno.EEXIST,
@@ -103,7 +104,7 @@ def run_file(path: Path) -> ModuleType:
     """
     if not path.is_file():
         raise NetwrightError(f"there is no file {path}")
-    name_inside = f"netwright_file_{path.stem}"  # never that of an installed module
+    name_inside = f"{FILES}{path.stem}"
     spec = importlib.util.spec_from_file_location(name_inside, path)
     assert spec is not None
     assert spec.loader is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from netwright.errors import DesignError
@@ -51,6 +52,17 @@ class Preprocessing(Value):
 def whole(image: int) -> Preprocessing:
     """The largest central square at `image` pixels, as training from scratch shows it, not normalized."""
     return Preprocessing(image=image, resize=image)
+
+
+@dataclass(frozen=True)
+class Squeezed:
+    """All of a picture at `image` x `image` pixels, whatever its aspect: what random crops are cut from."""
+
+    image: int
+    filter: Filter = "bicubic"
+
+
+View = Preprocessing | Squeezed
 
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of its training pictures

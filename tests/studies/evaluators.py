@@ -1,31 +1,46 @@
-"""Evaluations without a training, for workers in processes of their own: their value follows from the design and the seed."""
+"""Evaluations without a training, also as `file.py:name` for worker processes: design and seed say their value."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from netwright.graph import Design, to_json
+from netwright.graph import Design
+from netwright.studies.ground import plain
+
+EPOCHS = 3  # of `noted`
+Report = Callable[[int, float], None]
 
 
-def worth(design: str, seed: int) -> float:
-    """The value of a design (as JSON) and a seed."""
-    return int(hashlib.sha256(f"{seed} {design}".encode()).hexdigest()[:12], 16) / 16**12
+def worth(design: Design | str, seed: int) -> float:
+    """An accuracy that anyone can work out again, of a design (or its JSON) and a seed."""
+    text = design if isinstance(design, str) else plain(design)
+    return int(hashlib.sha256(f"{seed} {text}".encode()).hexdigest()[:12], 16) / 16**12
 
 
-def nothing(design: Design, seed: int, report: Callable[[int, float], None]) -> float:
-    return worth(to_json(design, None), seed)
+def at_once(design: Design, seed: int, report: Report) -> float:
+    report(1, worth(design, seed))
+    return worth(design, seed)
 
 
-def noted(design: Design, seed: int, report: Callable[[int, float], None]) -> float:
-    """Takes $NOTED_SECONDS, reports once, and writes a line to the file $NOTED before it gives its value."""
-    plain = to_json(design, None)
-    value = worth(plain, seed)
-    report(1, value / 2)
-    time.sleep(float(os.environ.get("NOTED_SECONDS", "0.05")))
+def noted(design: Design, seed: int, report: Report) -> float:
+    """Takes $NOTED_SECONDS, reports three times, and writes down in the file $NOTED that it came to its end."""
+    for epoch in range(1, EPOCHS + 1):
+        time.sleep(float(os.environ.get("NOTED_SECONDS", "0.05")) / EPOCHS)
+        report(epoch, worth(design, seed))
     with Path(os.environ["NOTED"]).open("a") as file:
-        file.write(f"{seed} {os.getpid()} {value!r} {plain}\n")
-    return value
+        file.write(json.dumps([plain(design), seed]) + "\n")
+    return worth(design, seed)
+
+
+def evaluations(notes: Path) -> list[tuple[str, int]]:
+    """What `noted` wrote down: designs as JSON, and seeds."""
+    return [(design, seed) for design, seed in map(json.loads, notes.read_text().splitlines())]
+
+
+def failing(design: Design, seed: int, report: Report) -> float:
+    raise ValueError("no such luck")

@@ -16,7 +16,7 @@ from netwright.studies.question import Question
 from netwright.studies.study import Study, read_study
 from netwright.studies.trials import LOST
 from tests.studies import evaluators
-from tests.studies.evaluators import worth
+from tests.studies.evaluators import EPOCHS, evaluations, worth
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,11 +51,11 @@ def check(storage: str, name: str, trials: int, notes: Path) -> Study:
     study = read_study(storage, name)
     assert {status: count for status, count in study.counts.items() if count and status != LOST} == {"complete": trials}
     assert sorted(trial.slot for trial in study) == list(range(trials))
-    evaluated = Counter(tuple(line.split(" ", 3)[i] for i in (0, 3)) for line in notes.read_text().splitlines())
+    evaluated = Counter(evaluations(notes))
     for trial in study:
         assert trial.value == trial.accuracy == worth(trial.plain_design, trial.seed)
-        assert trial.curve == {1: trial.value / 2}
-        assert evaluated[str(trial.seed), trial.plain_design] >= 1
+        assert trial.curve == dict.fromkeys(range(1, EPOCHS + 1), trial.value)
+        assert evaluated[trial.plain_design, trial.seed] >= 1
     designs = defaultdict(set)
     for trial in [*study, *[lost for lost in study.lost if lost.reason]]:
         designs[trial.slot].add((trial.plain_design, trial.seed))

@@ -22,7 +22,7 @@ from netwright.spaces.domains import Real, one_of, whole
 from netwright.studies.goals import Goal
 from netwright.studies.samplers.controller import Controller, ControllerSampler, WalkPick, written
 from netwright.studies.samplers.policy import BINS, Lesson, Policy, Step, Walk, places_of
-from tests.studies.table import Study, Table, ended, ground, interval, trial_of
+from netwright.studies.table import Study, Table, ended, ground, interval, trial_of
 
 STEPS = [Step("depth", 3, 2, 0, 2), Step("width", 5, 1, 1, 3), Step("depth", 3, 0, 0, 2)]
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -14,10 +14,12 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
+from sqlalchemy.exc import DBAPIError
 
-from netwright.studies.database import Database
+from netwright.studies.database import _LOCK, SESSION, Database
 from netwright.studies.ledger import join
 from netwright.studies.samplers import sampler
+from netwright.studies.storage import Patient
 from tests.studies.running import begun, question
 
 PARAMETERS = {
@@ -185,3 +187,52 @@ def test_several_may_open_an_empty_database_at_once(database: str) -> None:
     for thread in threads:
         thread.join()
     assert len(made) == 6
+
+
+def test_one_that_froze_with_a_lock_is_thrown_out_and_others_go_on(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker stopped between two statements of an operation holds its study's row: here for half a second."""
+    monkeypatch.setitem(SESSION, "idle_in_transaction_session_timeout", "500ms")
+    begun(database, "locked", 3)
+    url = database.replace("postgresql://", "postgresql+psycopg://")
+    frozen, other = Database(url), Database(url)
+    study = other.get_study_id_from_name("locked")
+    connection = frozen.engine.connect()
+    connection.exec_driver_sql(_LOCK, {"study": study})
+    other.create_new_trial(study, create_trial(state=TrialState.RUNNING))  # waits until the server ends the other's transaction
+    with pytest.raises(DBAPIError):
+        connection.exec_driver_sql("SELECT 1")
+    connection.invalidate()
+    connection.close()
+
+
+def test_a_lock_is_not_waited_for_without_end(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits too long is a storage that is away: it is said, and tried again."""
+    monkeypatch.setitem(SESSION, "lock_timeout", "200ms")
+    begun(database, "locked", 3)
+    url = database.replace("postgresql://", "postgresql+psycopg://")
+    holder, other = Database(url), Database(url)
+    study, told = other.get_study_id_from_name("locked"), []
+    connection = holder.engine.connect()
+    connection.exec_driver_sql(_LOCK, {"study": study})
+
+    def say(line: str) -> None:
+        told.append(line)
+        if connection.in_transaction():
+            connection.rollback()
+
+    Patient("here", say)(other.create_new_trial, study, create_trial(state=TrialState.RUNNING))
+    connection.close()
+    assert "is away (canceling statement due to lock timeout)" in told[0]
+    assert "is back" in told[1]
+
+
+def test_every_connection_has_the_session_that_the_page_tells_of(database: str) -> None:
+    url = database.replace("postgresql://", "postgresql+psycopg://")
+    opened = Database(url)
+    with opened.engine.connect() as first, opened.engine.connect() as second:
+        for connection in (first, second):
+            for name, value in SESSION.items():
+                # the server shows its own unit: 45s, 45000 ms or 15 s
+                shown = connection.exec_driver_sql(f"SELECT setting, unit FROM pg_settings WHERE name = '{name}'").one()
+                seconds = float(shown[0]) / (1000 if shown[1] == "ms" else 1)
+                assert f"{seconds:g}s" == (value if value.endswith("s") else f"{value}s"), name

@@ -24,7 +24,8 @@ from netwright.studies.storage import JOURNAL, Patient, open_storage, shown
 from netwright.studies.study import Study
 from netwright.studies.trials import COMPLETE, FAILED, LOST, RUNNING, STOPPED
 from netwright.studies.working import Worker
-from tests.studies.helpers import SMALL, at_once, failing, question, worth
+from tests.studies.evaluators import at_once, failing, worth
+from tests.studies.helpers import SMALL, question
 
 SILENT = lambda line: None  # noqa: E731
 

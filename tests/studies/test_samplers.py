@@ -32,11 +32,12 @@ from netwright.studies.samplers.mirror import Mirror, MirrorPick
 from netwright.studies.samplers.nsga2 import NSGA2
 from netwright.studies.samplers.replay import Replay, replayed, several
 from netwright.studies.samplers.tpe import TPE
+from netwright.studies.table import Study, Table, cells, ended, ground, hypervolume, interval, trial_of
 from netwright.studies.trials import COMPLETE, FAILED, LOST, RUNNING, STOPPED, Trial
 from netwright.zoo.resnet import CifarResNet
-from tests.studies.table import Study, Table, cells, ended, ground, hypervolume, interval, trial_of
 
 ACCURACY = Goal()
+ANYWHERE = [name for name in SAMPLERS if name != "grid"]  # a grid is for finite spaces
 
 
 def branching(pick: Pick) -> Design | None:
@@ -121,28 +122,35 @@ def contract(make: Callable[[], Sampler], ground: Ground, slots: int) -> list[Tr
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", ANYWHERE)
 def test_every_sampler_keeps_to_the_contract_on_every_space(name: str, case: str) -> None:
     ground = ground_of(case)
     trials = contract(lambda: sampler(name, ground, ACCURACY), ground, 30)
     assert len({trial.plain_design for trial in trials if trial.status != LOST}) == 30
 
 
-@pytest.mark.parametrize("name", FRONTS)
+def test_the_grid_keeps_to_the_contract_on_a_finite_space() -> None:
+    few = space(cells).fixed(depth_1=1, depth_2=1, depth_3=2, width_1=8, group_width=1, squeeze=0)
+    within = Ground(few, Limits.of(macs="600K"), 8, 3, 0)
+    trials = contract(lambda: sampler("grid", within, ACCURACY), within, 30)
+    assert [trial.slot for trial in trials if trial.status != LOST].count(9) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in FRONTS if name in ANYWHERE])
 def test_samplers_for_fronts_keep_to_it_with_two_values(name: str) -> None:
     ground, goal = ground_of("table"), Goal(kind="pareto")
     made = Study(Table(0), goal).run(sampler(name, ground, goal), 45)
     assert all(trial.macs <= 600_000 for trial in made.trials)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", ANYWHERE)
 def test_another_seed_gives_other_designs_and_so_does_another_slot(name: str) -> None:
     first, second = (sampler(name, ground_of("table", seed), ACCURACY).propose(0, []) for seed in (0, 1))
     third = sampler(name, ground_of("table"), ACCURACY).propose(1, [])
     assert len({plain(made.design) for made in (first, second, third)}) == 3
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", ANYWHERE)
 def test_only_failures_so_far_are_no_obstacle(name: str) -> None:
     one, trials = sampler(name, ground_of("branching"), ACCURACY), list[Trial]()
     for slot in range(25):
@@ -156,7 +164,7 @@ def test_only_failures_so_far_are_no_obstacle(name: str) -> None:
 def test_nothing_within_the_limits_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("netwright.studies.ground.PATIENCE", 20)
     nowhere = Ground(space(cells), Limits.of(macs="1K"), 8, 3, 0)
-    for name in SAMPLERS:
+    for name in ANYWHERE:
         with pytest.raises(NetwrightError, match=r"no design of .*cells has at most 1,000 macs in 20 draws: widen the limits"):
             sampler(name, nowhere, ACCURACY).propose(0, [])
 
@@ -166,8 +174,12 @@ def test_nothing_within_the_limits_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     [
         ("evolutoin", ACCURACY, "unknown sampler 'evolutoin'; did you mean evolution?"),
         ("zzz", ACCURACY, f"unknown sampler 'zzz'; there are {', '.join(SAMPLERS)}"),
-        ("tpe", Goal(kind="pareto"), "the sampler tpe cannot search for a front of accuracy against macs: take random or nsga2"),
-        ("local", Goal(kind="pareto", measure="params"), "accuracy against params: take random or nsga2"),
+        (
+            "tpe",
+            Goal(kind="pareto"),
+            "the sampler tpe cannot search for a front of accuracy against macs: take random, grid or nsga2",
+        ),
+        ("local", Goal(kind="pareto", measure="params"), "accuracy against params: take random, grid or nsga2"),
     ],
 )
 def test_a_sampler_that_is_not_there_or_cannot_is_one_line(name: str, goal: Goal, message: str) -> None:

@@ -24,16 +24,15 @@ from netwright.studies.question import Question
 from netwright.studies.trials import COMPLETE
 from netwright.training.recipes.recipe import Recipe
 from tests.conftest import make_photos
-from tests.studies.helpers import at_once, question, worth
+from tests.studies import evaluators
+from tests.studies.evaluators import at_once, evaluations, worth
+from tests.studies.helpers import question
+from tests.test_latency import Law
 
 QUIET = Progress(quiet=True)
 HELPERS = Path(__file__).with_name("helpers.py")
-OWN = ["--evaluate", f"{HELPERS}:noted", "--space", f"{HELPERS}:small", "--image", "32", "--max-macs", "5M"]
+OWN = ["--evaluate", f"{evaluators.__file__}:noted", "--space", f"{HELPERS}:small", "--image", "32", "--max-macs", "5M"]
 Capture = pytest.CaptureFixture[str]
-
-
-def evaluations(notes: Path) -> list[list]:
-    return [json.loads(line) for line in notes.read_text().splitlines()]
 
 
 def check_study(study: nw.Study, wanted: int) -> None:
@@ -158,7 +157,7 @@ def processes_of(study: Path) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
 def test_killed_workers_are_started_again_and_no_trial_is_lost_or_doubled(tmp_path: Path) -> None:
     notes, out, chance = tmp_path / "notes", tmp_path / "study", random.Random(1)
-    environment = os.environ | {"NOTES": str(notes), "MOMENT": "0.2"}
+    environment = os.environ | {"NOTED": str(notes), "NOTED_SECONDS": "0.6"}
     words = [sys.executable, "-m", "netwright", "search", *OWN, "--trials", "24", "--workers", "2", "-o", str(out)]
     search = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
     kills = 0
@@ -174,10 +173,51 @@ def test_killed_workers_are_started_again_and_no_trial_is_lost_or_doubled(tmp_pa
     assert len(evaluations(notes)) >= 24
 
 
+def in_the_middle(out: Path) -> int:
+    """How many trials run and have reported."""
+    try:
+        return sum(trial.status == "running" and bool(trial.curve) for trial in read_study(str(out)))
+    except NetwrightError:  # it is not begun
+        return 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
+def test_workers_end_with_the_command_that_started_them_and_give_back_their_trials(tmp_path: Path) -> None:
+    notes, out = tmp_path / "notes", tmp_path / "study"
+    environment = os.environ | {"NOTED": str(notes), "NOTED_SECONDS": "3"}
+    words = [sys.executable, "-m", "netwright", "search", *OWN, "--trials", "50", "--workers", "2", "-o", str(out)]
+    search = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        while in_the_middle(out) < 2:
+            assert search.poll() is None
+            time.sleep(0.05)
+    finally:
+        search.kill()
+        search.wait()
+    until = time.monotonic() + 60
+    while processes_of(out):
+        assert time.monotonic() < until, f"{processes_of(out)} are still at work"
+        time.sleep(0.05)
+    study = read_study(str(out))
+    assert study.counts["running"] == 0
+    assert all(trial.reason == "" for trial in study.lost)  # given back, not found dead
+    assert len(study.complete) < 50
+
+
+def test_a_worker_ends_only_with_its_input_where_it_is_told_so(tmp_path: Path) -> None:
+    """Those that join by hand may have no input at all, as under SLURM or nohup."""
+    made = ["search", "--evaluate", f"{evaluators.__file__}:at_once", "--image", "32", "--trials", "1", "-o", str(tmp_path / "x")]
+    assert main(made) == 0
+    words = [sys.executable, "-m", "netwright", "search", "--join", str(tmp_path / "x")]
+    assert subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+    assert "leashed" not in subprocess.run([*words[:4], "--help"], capture_output=True, text=True).stdout
+
+
 @pytest.mark.slow
 def test_a_killed_search_goes_on_with_the_same_command(tmp_path: Path) -> None:
     notes, out = tmp_path / "notes", tmp_path / "study"
-    environment = os.environ | {"NOTES": str(notes), "MOMENT": "0.1"}
+    environment = os.environ | {"NOTED": str(notes), "NOTED_SECONDS": "0.3"}
     words = [sys.executable, "-m", "netwright", "search", *OWN, "--trials", "10", "-o", str(out)]
     search = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
     while not notes.exists() or len(evaluations(notes)) < 3:
@@ -192,12 +232,26 @@ def test_a_killed_search_goes_on_with_the_same_command(tmp_path: Path) -> None:
     assert len(evaluations(notes)) <= 11
 
 
+def test_what_is_limited_is_measured_and_shown(tmp_path: Path) -> None:
+    """Latency as the law of the profile says it, and memory, for each of the trials and on the page."""
+    profile = Law().profile()
+    limits = Limits.of(latency="50ms", inference_memory="2MB", device=profile)
+    out = tmp_path / "study"
+    study = nw.search(space=question().space, limits=limits, evaluate=at_once, image=32, trials=3, out=out, progress=QUIET)
+    for trial in study:
+        cost = nw.cost(trial.design, 32, profile=profile)
+        assert trial.costs == {"latency": cost.milliseconds, "inference_memory": cost.memory.inference}
+    page = (out / "report.html").read_text()
+    assert "<th>inference memory</th><th>latency</th>" in page.replace("\n", "")
+    assert f"<td>{study.best.costs['latency']:,.4g} ms</td>" in page
+
+
 # ---------------------------------------------------------------- the command
 
 
 def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
-    monkeypatch.setenv("MOMENT", "0")
+    monkeypatch.setenv("NOTED", str(tmp_path / "notes"))
+    monkeypatch.setenv("NOTED_SECONDS", "0")
 
 
 def test_the_command_goes_on_to_more_trials_and_joins(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +307,7 @@ def test_a_space_that_raises_is_told_with_its_file_and_choices(tmp_path: Path, c
     file.write_text(
         "def space(pick):\n    pick.integer('depth', 1, 3)\n    raise ValueError('oh no')\ndef other(pick):\n    return 3\n"
     )
-    words = ["search", "--evaluate", f"{HELPERS}:at_once", "--image", "32", "-o", str(tmp_path / "x")]
+    words = ["search", "--evaluate", f"{evaluators.__file__}:at_once", "--image", "32", "-o", str(tmp_path / "x")]
     assert main([*words, "--space", f"{file}:space"]) == 2
     assert "(line 3) fails: ValueError: oh no (choices: depth=" in capsys.readouterr().err
     assert main([*words, "--space", f"{file}:other"]) == 2

@@ -19,7 +19,7 @@ from tests.studies.postgres import LOCKED, PASSWORD, Server
 from tests.studies.running import begun, question
 
 Told = Callable[..., str]
-SEARCH = ("search", "--space", "regnetx", "--image", "32", "--evaluate", f"{evaluators.__file__}:nothing", "--trials", "3")
+SEARCH = ("search", "--space", "regnetx", "--image", "32", "--evaluate", f"{evaluators.__file__}:at_once", "--trials", "3")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from netwright.data import Pictures
+from netwright.data.pictures import Decoded
 from netwright.data.stored import OnDemand
 from netwright.training.engine.ahead import ahead, held
 from netwright.training.engine.batches import Batches, Task, Where
@@ -86,12 +87,12 @@ def test_a_source_is_asked_by_one_thread_at_a_time() -> None:
     """What is decoded on demand may not bear more: a Dataset of a user's."""
     inside: list[int] = []
 
-    def one(place: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    def one(place: int) -> Decoded:
         inside.append(place)
         threading.Event().wait(0.001)
         assert inside == [place]
         inside.clear()
-        return np.full((8, 8, 3), place, np.uint8)
+        return Decoded(np.full((8, 8, 3), place, np.uint8))
 
     pictures = Pictures(OnDemand((60, 8, 8, 3), one, 1), np.arange(60) % 3, tuple(map(str, range(60))))
     task = Task(pictures, Normalize((0.0,) * 3, (1 / 255,) * 3), 8, False, 3)

@@ -73,7 +73,7 @@ def test_tracks_are_those_of_the_optimizers(lab: Served) -> None:
     places = np.array(track["places"]).reshape(-1, 2)
     np.testing.assert_allclose(places, [step.theta for step in alone.steps], atol=1e-6)
     np.testing.assert_allclose(track["losses"], [step.loss for step in alone.steps], rtol=1e-4)
-    assert [step["formula"] for step in answer["steps"]] == [step.formula for step in alone.steps]
+    assert answer["formulas"] == [step.formula for step in alone.steps]
     assert [row["settings"] for row in answer["rows"]] == ["lr 0.05", "lr 0.2, betas (0.9, 0.99)"]
 
 
@@ -83,11 +83,11 @@ def test_several_starts_are_several_tracks(lab: Served) -> None:
         (name, start) for name in ("sgd", "adam") for start in range(7)
     ]
     assert answer["tracks"][0]["places"][:2] == [-3.0, 1.0]
-    assert answer["steps"] == []
+    assert answer["formulas"] == []
 
 
 def test_slow_methods_become_a_long_action(lab: Served) -> None:
-    asked = CANYON | {"optimizers": [{"name": "newton", "settings": {"lr": 0.5}}], "starts": 40, "spread": 0.5, "budget": 60}
+    asked = CANYON | {"optimizers": [{"name": "newton", "settings": {"lr": 0.5}}], "starts": 40, "spread": 0.5, "budget": 70}
     job = lab.post("/lab/tracks", asked)
     assert job["state"] == "running"
     assert lab.post(f"/jobs/{job['id']}/cancel", {})["id"] == job["id"]

@@ -94,7 +94,13 @@ def test_pictures_that_cannot_be_read_have_their_reason(ready: Any) -> None:
     handed_over(page, "paste", picture()[:200], "<b>half</b>.png")
     page.wait_for_selector(".answer .wrong")
     assert page.locator(".answer .wrong").inner_text().startswith("this is not a picture that can be read: ")
-    handed_over(page, "paste", bytes(20_000_001), "large.png")
+    page.evaluate(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(20_000_001)], "large.png", { type: "image/png" }));
+          dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer }));
+        }"""
+    )
     page.wait_for_selector("text=large.png has 20.0 MB: at most 20 MB")
     handed_over(page, "paste", picture("CMYK", form="jpeg"), "<img src=x onerror=alert(1)>.jpg", "image/jpeg")
     page.wait_for_selector("text=CMYK: brought to RGB")

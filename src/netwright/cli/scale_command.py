@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from netwright.costing.memory import Precision
 
 _DEVICE = "Name or file of the profile that latency is predicted with; by default this machine's (netwright calibrate)."
+_RULE = "compound, fast, depth, width or resolution; or the folder of a grid search (netwright search --scale)."
 _OUT = "Write the scaled design as JSON (.json), which other commands take as NET."
 
 
 @click.command("scale")
 @click.argument("net")
-@click.option("--rule", default="compound", show_default=True, metavar="R", help="compound, fast, depth, width or resolution.")
+@click.option("--rule", default="compound", show_default=True, metavar="R", help=_RULE)
 @click.option("--phi", type=float, metavar="PHI", help="So many steps of the rule; 0 is NET, negative ones shrink it.")
 @click.option("--factor", type=float, metavar="S", help="So many times the macs, as the rule's paper counts them.")
 @click.option("--max-macs", metavar="M", help="At most so many macs, such as 1.8G.")
@@ -59,6 +60,7 @@ def command(
     \b
     Example: netwright scale efficientnet_b0 --phi 3
              netwright scale regnety_040 --rule fast --factor 4 -o regnety_160.json
+             netwright scale efficientnet_b0 --rule grid/ --max-macs 1.8G
              netwright scale resnet50 --max-memory 8GB --batch 64 --max-latency 20ms --device phone
     """
     from netwright.files import write_text

@@ -1,9 +1,10 @@
 """Decoded pictures on disk: written once, checked by their sums, mapped into memory.
 
-A pack holds the pictures of one source at one size, each at a place of its own, and for each the checksum of its bytes.
+A pack holds the pictures of one source at one size, each at a place of its own, and for each the checksum of its bytes;
+of squeezed pictures the aspects as well, each beside its complement.
 A place is filled once with what its file decodes to, so that two runs that fill it at once write the same bytes; the sum is
 written after the picture. So there is no state that a kill, a crash of the machine, a truncation or a flipped bit could
-leave and that would be taken for good: a picture whose sum is missing or wrong is decoded again.
+leave and that would be taken for good: a picture whose sum or aspect is missing or wrong is decoded again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netwright.data.digests import Digests
-from netwright.data.pictures import Array
+from netwright.data.pictures import Array, Decoded
 from netwright.errors import NetwrightError
 from netwright.files import read_json, write_json, writing
 
@@ -42,11 +43,14 @@ def default_cache() -> Path:
 
 
 class Pack:
-    """Decoded pictures of one size on disk, (n, image, image, channels) uint8, as far as they are filled."""
+    """Decoded pictures of one size on disk, (n, image, image, channels) uint8, as far as they are filled.
 
-    def __init__(self, folder: Path, shape: tuple[int, int, int, int]) -> None:
+    A `squeezed` one keeps the aspect of each, too.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, int, int, int], squeezed: bool = False) -> None:
         """Open or begin a pack; raises OSError where it cannot be written."""
-        self.folder, self.shape = folder, shape
+        self.folder, self.shape, self.squeezed = folder, shape, squeezed
         self.size = shape[1] * shape[2] * shape[3]  # bytes of a picture
         begun = folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,19 +59,27 @@ class Pack:
             weakref.finalize(self, self._pixels.close)
             self._sums = _sized(folder / "sums", shape[0] * 8)
             weakref.finalize(self, self._sums.close)
+            if squeezed:
+                self._aspects = _sized(folder / "aspects", shape[0] * 8)
+                weakref.finalize(self, self._aspects.close)
         except OSError:
             if not begun:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         self.pixels: Array = np.memmap(self._pixels, np.uint8, "r", shape=shape)
         self.sums: NDArray[np.uint64] = np.memmap(self._sums, np.uint64, "r", shape=(shape[0],))
+        if squeezed:
+            self._ratios: NDArray[np.uint32] = np.memmap(self._aspects, np.uint32, "r", shape=(shape[0], 2))
         self._writing = threading.Lock()
 
-    def put(self, place: int, picture: Array) -> None:
+    def put(self, place: int, picture: Decoded) -> None:
         """Fill a place; raises OSError where the disk is full."""
-        content = np.ascontiguousarray(picture).data.cast("B")
+        content = np.ascontiguousarray(picture.pixels).data.cast("B")
+        bits = np.array(picture.aspect, np.float32).view(np.uint32)
         with self._writing:
             _write(self._pixels, place * self.size, content)
+            if self.squeezed:
+                _write(self._aspects, place * 8, memoryview(np.array([bits, ~bits]).tobytes()))
             _write(self._sums, place * 8, memoryview(np.uint64(zlib.crc32(content) | THERE).tobytes()))
 
     def take(self, places: NDArray[np.int64]) -> Array:
@@ -75,14 +87,23 @@ class Pack:
         flat = np.asarray(self.pixels).reshape(self.shape[0], self.size)
         return np.take(flat, places, axis=0).reshape(len(places), *self.shape[1:])
 
-    def there(self, place: int) -> bool:
-        """Whether a place has been filled, well or not."""
-        return bool(self.sums[place] >= THERE)
+    def aspects(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n,) width / height of pictures that are there, 1 where they are not squeezed."""
+        if not self.squeezed:
+            return np.ones(len(places), np.float32)
+        return np.asarray(self._ratios[places, 0]).view(np.float32)
+
+    def there(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) which places have been filled; their pixels may be damaged since, their aspects are not."""
+        there = np.asarray(self.sums[places]) >= THERE
+        if self.squeezed:
+            ratios = np.asarray(self._ratios[places])
+            there &= ratios[:, 0] == ~ratios[:, 1]
+        return there
 
     def good(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) which pictures are there, as they were written."""
-        sums = np.asarray(self.sums[places])
-        good = sums >= THERE
+        sums, good = np.asarray(self.sums[places]), self.there(places)
         for i in np.flatnonzero(good):
             good[i] = int(sums[i]) == zlib.crc32(self.pixels[places[i]].data) | THERE
         return good
@@ -165,14 +186,14 @@ class Kept:
         """Copy from an old pack the pictures whose files have the same contents; raises OSError where the disk is full."""
         try:
             known = np.load(folder / "digests.npy", allow_pickle=False).reshape(-1, self.digests.shape[1])
-            old = Pack(folder, (len(known), *self.pack.shape[1:]))
+            old = Pack(folder, (len(known), *self.pack.shape[1:]), self.pack.squeezed)
         except (OSError, ValueError):
             return
         places = {digest.tobytes(): place for place, digest in enumerate(known)}
-        for place, digest in enumerate(self.digests):
-            found = places.get(digest.tobytes())
-            if found is not None and not self.pack.there(place) and old.good(np.array([found]))[0]:
-                self.pack.put(place, old.pixels[found])
+        for place in np.flatnonzero(~self.pack.there(np.arange(len(self.digests)))).tolist():
+            found = np.array([places.get(self.digests[place].tobytes(), -1)])
+            if found[0] >= 0 and old.good(found)[0]:
+                self.pack.put(place, Decoded(old.pixels[found[0]], float(old.aspects(found)[0])))
 
 
 def _sweep(cache: Path) -> None:

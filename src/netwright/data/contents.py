@@ -15,19 +15,20 @@ from netwright.data.listings import Listing
 from netwright.data.pictures import (
     Array,
     BadPictureError,
+    Decoded,
     Inspected,
     Readable,
+    as_shown,
+    decode,
     digest_of,
-    fit,
     inspect_picture,
     open_file,
     open_picture,
-    read_picture,
     unwarned,
 )
 from netwright.data.reading import check_classes, check_names, sample
 from netwright.data.sources import Source
-from netwright.preprocessing import Preprocessing
+from netwright.preprocessing import Preprocessing, View
 
 
 class Files(Protocol):
@@ -46,13 +47,13 @@ class FileContents:
     def __init__(self, files: Files) -> None:
         self.files = files
 
-    def picture(self, name: str, shown: Preprocessing) -> Array:
-        return read_picture(self.files.file(name), shown)
+    def picture(self, name: str, shown: View) -> Decoded:
+        return decode(self.files.file(name), shown)
 
     def inspect(self, name: str, whole: bool) -> Inspected:
         return inspect_picture(self.files.file(name), name, 3, whole)
 
-    def ready(self, names: Sequence[str], shown: Preprocessing) -> Array | None:
+    def ready(self, names: Sequence[str], shown: View) -> Array | None:
         return None
 
     def stamps(self, names: Sequence[str]) -> NDArray[np.int64] | None:
@@ -84,14 +85,15 @@ class ArrayContents:
     def __init__(self, pixels: Callable[[Sequence[str]], Array], size: tuple[int, int]) -> None:
         self.pixels, self.size = pixels, size
 
-    def picture(self, name: str, shown: Preprocessing) -> Array:
+    def picture(self, name: str, shown: View) -> Decoded:
         return fit_array(self.pixels([name])[0], shown)
 
     def inspect(self, name: str, whole: bool) -> Inspected:
         return inspect_array(self.pixels([name])[0])
 
-    def ready(self, names: Sequence[str], shown: Preprocessing) -> Array | None:
-        return self.pixels(names) if self.size == (shown.image, shown.image) == (shown.resize, shown.resize) else None
+    def ready(self, names: Sequence[str], shown: View) -> Array | None:
+        cropped = isinstance(shown, Preprocessing) and shown.resize > shown.image
+        return self.pixels(names) if self.size == (shown.image, shown.image) and not cropped else None
 
     def stamps(self, names: Sequence[str]) -> NDArray[np.int64] | None:
         return None
@@ -100,11 +102,9 @@ class ArrayContents:
         return bytes(self.pixels([name])[0].data)
 
 
-def fit_array(pixels: Array, shown: Preprocessing) -> Array:
+def fit_array(pixels: Array, shown: View) -> Decoded:
     """A picture (height, width, channels) as `shown` says."""
-    channels = pixels.shape[2]
-    picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-    return np.asarray(fit(picture, shown)).reshape(shown.image, shown.image, channels)
+    return as_shown(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), shown)
 
 
 def inspect_array(pixels: Array) -> Inspected:

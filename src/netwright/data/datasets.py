@@ -12,11 +12,11 @@ from PIL import Image
 from netwright.data.arrays import as_pictures
 from netwright.data.colours import to_8_bits
 from netwright.data.contents import fit_array, inspect_array
-from netwright.data.pictures import Array, BadPictureError, Inspected
+from netwright.data.pictures import Array, BadPictureError, Decoded, Inspected
 from netwright.data.reading import check_classes
 from netwright.data.sources import SPLITS, Listing, Source
 from netwright.errors import NetwrightError
-from netwright.preprocessing import Preprocessing
+from netwright.preprocessing import View
 
 
 @runtime_checkable
@@ -71,7 +71,7 @@ class _Contents:
     def __init__(self, parts: dict[str, Dataset], channels: int) -> None:
         self.parts, self.channels = parts, channels
 
-    def picture(self, name: str, shown: Preprocessing) -> Array:
+    def picture(self, name: str, shown: View) -> Decoded:
         return fit_array(self._read(name), shown)
 
     def inspect(self, name: str, whole: bool) -> Inspected:
@@ -85,7 +85,7 @@ class _Contents:
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
         return np.asarray(picture.convert("L" if self.channels == 1 else "RGB")).reshape(*pixels.shape[:2], -1)
 
-    def ready(self, names: Sequence[str], shown: Preprocessing) -> Array | None:
+    def ready(self, names: Sequence[str], shown: View) -> Array | None:
         return None
 
     def stamps(self, names: Sequence[str]) -> NDArray[np.int64] | None:

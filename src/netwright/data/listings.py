@@ -38,13 +38,15 @@ class Pictures:
     """Pictures of one size: `pixels` (n, side, side, channels) uint8, `labels` (n,) class indices.
 
     `pixels` is an array, or what `store` gives: it has a `shape` and a length, and is indexed by a slice or an
-    array of indices, which gives an array. `bad` are the pictures that were listed but left out.
+    array of indices, which gives an array. `bad` are the pictures that were listed but left out. `aspects` (n,) float32
+    are width / height of pictures that were squeezed to a square; None: they were not.
     """
 
     pixels: Pixels
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     bad: tuple[BadPicture, ...] = ()
+    aspects: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

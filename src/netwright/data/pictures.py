@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from PIL import Image
 
 from netwright.data.colours import to_8_bits
 from netwright.errors import NetwrightError
-from netwright.preprocessing import Preprocessing
+from netwright.preprocessing import Preprocessing, View
 
 Array = NDArray[np.uint8]
 Readable = Path | BinaryIO
@@ -33,6 +33,13 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _FILTERS_LOCK = threading.RLock()  # warning filters are the process's
+
+
+class Decoded(NamedTuple):
+    """A picture (image, image, channels), and the width / height of what it shows: 1 unless that was squeezed."""
+
+    pixels: Array
+    aspect: float = 1.0
 
 
 class BadPictureError(NetwrightError):
@@ -54,9 +61,23 @@ def read_picture(file: Readable, shown: Preprocessing, channels: int = 3) -> Arr
     are converted as `to_8_bits` says; of several frames the first is read. Raises BadPictureError for a file that cannot
     be read to its end, whatever the reason, and for one of more than 100 million pixels.
     """
+    return decode(file, shown, channels).pixels
+
+
+def decode(file: Readable, shown: View, channels: int = 3) -> Decoded:
+    """The picture of a file as `read_picture` gives it, or all of it, squeezed."""
     with _named(file), open_picture(file) as opened:
-        picture = to_8_bits(opened).convert("RGB" if channels == 3 else "L")
-        return np.asarray(fit(picture, shown), dtype=np.uint8).reshape(shown.image, shown.image, channels)
+        return as_shown(to_8_bits(opened).convert("RGB" if channels == 3 else "L"), shown)
+
+
+def as_shown(picture: Image.Image, shown: View) -> Decoded:
+    """A grey or RGB picture as `shown` says (see `fit`); one that is squeezed is not too long either."""
+    shape = (shown.image, shown.image, len(picture.getbands()))
+    if isinstance(shown, Preprocessing):
+        return Decoded(np.asarray(fit(picture, shown), np.uint8).reshape(shape))
+    picture = _not_too_long(picture)
+    squeezed = picture.resize(shape[:2], FILTERS[shown.filter])
+    return Decoded(np.asarray(squeezed, np.uint8).reshape(shape), picture.width / picture.height)
 
 
 @dataclass(frozen=True)

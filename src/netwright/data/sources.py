@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from netwright.data.listings import BadPicture, Listing, Pictures, Step, joined
 from netwright.data.memory import refuse_more_than_memory
-from netwright.data.pictures import Array, Inspected
+from netwright.data.pictures import Array, Decoded, Inspected
 from netwright.data.reading import read_many, refuse_bad
 from netwright.data.splitting import Labels, fold_of, share_of
 from netwright.errors import NetwrightError
-from netwright.preprocessing import Preprocessing
+from netwright.preprocessing import Preprocessing, View
 
 SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
@@ -27,10 +27,10 @@ __all__ = ["SPLITS", "BadPicture", "Contents", "Data", "Listing", "Pictures", "S
 class Contents(Protocol):
     """The pictures of a source by their names; of `shown` the sizes and the filter are used."""
 
-    def picture(self, name: str, shown: Preprocessing) -> Array:
+    def picture(self, name: str, shown: View) -> Decoded:
         """One picture (image, image, channels); raises BadPictureError, which names it."""
 
-    def ready(self, names: Sequence[str], shown: Preprocessing) -> Array | None:
+    def ready(self, names: Sequence[str], shown: View) -> Array | None:
         """The pictures where they lie decoded at the size asked for, else None."""
 
     def stamps(self, names: Sequence[str]) -> NDArray[np.int64] | None:
@@ -64,9 +64,9 @@ class Source:
     indexed: bool = False
     parallel: bool = True
 
-    def picture(self, name: str, shown: Preprocessing) -> Array:
+    def picture(self, name: str, shown: View) -> Array:
         """One picture as (image, image, channels) uint8; raises BadPictureError, which names the file and says why."""
-        return self.contents.picture(name, shown)
+        return self.contents.picture(name, shown).pixels
 
     def read(self, listing: Listing, shown: Preprocessing, step: Step | None) -> Pictures:
         """Decode pictures into memory; raises BadPictureError, which names the first bad one and counts the others.
@@ -78,13 +78,11 @@ class Source:
             return Pictures(ready, listing.labels, listing.names)
         refuse_more_than_memory(len(listing), shown.image, self.channels)
         pixels = np.empty((len(listing), shown.image, shown.image, self.channels), np.uint8)
-        bad = read_many(self.one(listing, shown), range(len(listing)), pixels.__setitem__, self.threads(), step)
+        bad = read_many(
+            lambda i: self.picture(listing.names[i], shown), range(len(listing)), pixels.__setitem__, self.threads(), step
+        )
         refuse_bad(bad)
         return Pictures(pixels, listing.labels, listing.names)
-
-    def one(self, listing: Listing, shown: Preprocessing) -> Callable[[int], Array]:
-        """What decodes the i-th of the listed pictures."""
-        return lambda i: self.contents.picture(listing.names[i], shown)
 
     def threads(self, asked: int | None = None) -> int:
         """How many threads may decode: those asked for, else one per processor, but one where only one may read."""

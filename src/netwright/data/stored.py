@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netwright.data.cache import Pack
-from netwright.data.pictures import Array
+from netwright.data.pictures import Array, Decoded
 from netwright.data.reading import read_many, refuse_bad
 
 
@@ -21,7 +21,7 @@ class Stored:
     A picture's checksum is compared when it is first asked for; one that is damaged is decoded again and mended.
     """
 
-    def __init__(self, pack: Pack, places: NDArray[np.int64], one: Callable[[int], Array], checked: NDArray[np.bool_]) -> None:
+    def __init__(self, pack: Pack, places: NDArray[np.int64], one: Callable[[int], Decoded], checked: NDArray[np.bool_]) -> None:
         self.shape = (len(places), *pack.shape[1:])
         self._pack, self._places, self._one, self._checked = pack, places, one, checked
         self._held: dict[int, Array] = {}  # mended pictures that the pack did not take
@@ -59,7 +59,7 @@ class Stored:
             try:
                 self._pack.put(int(self._places[row]), picture)
             except OSError:
-                self._held[row] = picture
+                self._held[row] = picture.pixels
         self._checked[rows] = True
 
     def without(self, rows: NDArray[np.int64]) -> Stored:
@@ -71,7 +71,7 @@ class Stored:
 class OnDemand:
     """Pictures that are decoded each time they are asked for: (n, image, image, channels)."""
 
-    def __init__(self, shape: tuple[int, int, int, int], one: Callable[[int], Array], threads: int) -> None:
+    def __init__(self, shape: tuple[int, int, int, int], one: Callable[[int], Decoded], threads: int) -> None:
         self.shape, self._one, self._threads = shape, one, threads
 
     def __len__(self) -> int:
@@ -82,10 +82,10 @@ class OnDemand:
 
     def __getitem__(self, which: Any) -> Array:
         if isinstance(which, (int, np.integer)):
-            return self._one(int(np.arange(len(self))[which]))
+            return self._one(int(np.arange(len(self))[which])).pixels
         rows = np.arange(len(self))[which]
         pixels = np.empty((len(rows), *self.shape[1:]), np.uint8)
-        refuse_bad(read_many(lambda i: self._one(int(rows[i])), range(len(rows)), pixels.__setitem__, self._threads))
+        refuse_bad(read_many(lambda i: self._one(int(rows[i])).pixels, range(len(rows)), pixels.__setitem__, self._threads))
         return pixels
 
     def without(self, rows: NDArray[np.int64]) -> OnDemand:

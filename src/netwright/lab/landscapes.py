@@ -239,10 +239,13 @@ class LeastSquares(Landscape):
     def batches(self, generator: torch.Generator) -> Iterator[Loss]:
         features, targets = _examples(self.condition, self.examples, self.spread, self.seed)
         while self.noisy:
-            order = torch.randperm(self.examples, generator=generator)
-            for chosen in torch.split(order, self.batch):
+            for chosen in self.epoch(generator):
                 yield self._batch_loss(features[chosen], targets[chosen])
         yield from super().batches(generator)
+
+    def epoch(self, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """The numbers of the examples in each batch of one epoch."""
+        return torch.split(torch.randperm(self.examples, generator=generator), self.batch)
 
     @property
     def noisy(self) -> bool:

@@ -32,12 +32,22 @@ def _asked(result: Result) -> str:
     first = (
         f"Asked: the most accurate network of {limits} at {result['budget']['image']} px. "
         f"{len(search['candidates'])} designs of the space {search['space']} within that ({search['draws']:,} drawn) were "
-        f"trained for {planned['epochs']} epochs on {planned['pictures']:,} pictures and compared on {planned['compared']:,} "
-        f"validation pictures; candidate {search['winner']} won and was trained for {trained['epochs']} epochs on "
+        f"trained {_briefly(result)} and compared on {planned['compared']:,} validation pictures; "
+        f"candidate {search['winner']} won and was trained for {trained['epochs']} epochs on "
         f"{trained['pictures']:,} of the {_training(result):,} pictures that are not held out."
     )
     left = search["not_begun"]
     return first + (f" For candidates {', '.join(map(str, left))} there was no time." if left else "")
+
+
+def _briefly(result: Result) -> str:
+    """How long candidates were trained: the same number of epochs, or the same time."""
+    tried = result["search"]["candidates"]
+    if len({(row["epochs"], row["pictures"]) for row in tried}) == 1:
+        return f"for {tried[0]['epochs']} epochs on {tried[0]['pictures']:,} pictures"
+    seen = [row["epochs"] * row["pictures"] for row in tried]
+    mean = sum(row["seconds"] for row in tried) / len(tried)
+    return f"for equally long (about {short_seconds(mean)}; they saw from {min(seen):,} to {max(seen):,} pictures)"
 
 
 def _training(result: Result) -> int:

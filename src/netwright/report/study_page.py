@@ -13,22 +13,25 @@ from netwright.report.charts import Rows
 from netwright.report.html import diagram, facts, figure, page, table
 from netwright.report.pages import cost_section
 from netwright.report.population_page import population_sections
+from netwright.scaling.budget import UNITS
 from netwright.spaces.population import Population
-from netwright.units import short_amount, short_seconds
+from netwright.units import short_amount, short_bytes, short_seconds
 
 Plain = dict[str, Any]
 SHOWN = 20  # trials in the tables
 MOST_CURVES = 100  # more hide each other
 
 
-def study_page(study: Plain, population: Population, asked: Sequence[tuple[str, str]], best: Cost | None = None) -> str:
+def study_page(
+    study: Plain, population: Population, asked: Sequence[tuple[str, str]], best: Cost | None = None, ranked: str = ""
+) -> str:
     """One HTML file, without scripts, of a study as plain values (see `Study.to_json`) and as a population.
 
     `asked` are words and what they are, for the table of what the study was asked; `best` is the cost of the best design,
-    by block.
+    by block; `ranked` is a section that takes the place of the table of the best designs.
     """
     sections = [_found(study), f"<h2>What was asked</h2>{facts(asked, 'The question of the study.')}"]
-    sections += [_tried(study), _best(study), _curves(study)]
+    sections += [_tried(study), ranked or _best(study), _curves(study)]
     if best is not None:
         number = _front(study)[0]["number"]
         sections += [f"<h2>The best design: trial {number}</h2>{diagram(best.graph, f'trial {number}')}{cost_section(best)}"]
@@ -113,19 +116,28 @@ def _best(study: Plain) -> str:
     several = len(study["front"]) > 1
     done = [trial for trial in study["trials"] if trial["accuracy"] is not None and trial["values"] is not None]
     chosen = [trial for trial in done if trial["number"] in study["front"]] if several else done
-    rows = [_row(trial) for trial in sorted(chosen, key=lambda trial: -trial["values"][0])[:SHOWN]]
-    head = ("trial", "accuracy", "macs", "params", "choices", "trained for", "on")
+    # what was measured or limited besides: acts, bytes, milliseconds
+    more = list(dict.fromkeys(name for trial in chosen for name in trial["costs"] if name not in ("macs", "params")))
+    rows = [_row(trial, more) for trial in sorted(chosen, key=lambda trial: -trial["values"][0])[:SHOWN]]
+    head = ("trial", "accuracy", "macs", "params", *[name.replace("_", " ") for name in more], "choices", "trained for", "on")
     caption = (
         "The front: no other trial is better in one thing without being worse in another." if several else "The best trials."
     )
     return f"<h2>{'Front' if several else 'Best designs'}</h2>{table(head, rows, caption, kind='words')}" if rows else ""
 
 
-def _row(trial: Plain) -> list[str]:
+def _row(trial: Plain, more: Sequence[str]) -> list[str]:
     choices = " ".join(f"{name}={value}" for name, value in trial["chosen"].items())
     counts = [short_amount(trial["macs"]), short_amount(trial["params"])]
+    counts += [_amount(name, trial["costs"][name]) if name in trial["costs"] else "" for name in more]
     accuracy = f"{100 * trial['accuracy']:.1f} %"
     return [str(trial["number"]), accuracy, *counts, choices, short_seconds(trial["seconds"]), trial["host"]]
+
+
+def _amount(name: str, value: float) -> str:
+    """With its unit, where it has one."""
+    unit = UNITS.get(name, "")
+    return f"{value:,.4g} ms" if unit == "ms" else short_bytes(value) if unit else short_amount(value)
 
 
 def _machines(study: Plain) -> str:

@@ -35,8 +35,8 @@ class Use:
     optimizer: str = "momentum"
     profile: Profile | None = None
 
-    def cost(self, design: Design, image: int, name: str = "") -> Cost:
-        """What a design costs so used."""
+    def cost(self, design: Design, image: int | None, name: str = "") -> Cost:
+        """What a design costs so used; without an image for its own."""
         return cost(
             design,
             image,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from netwright.errors import DesignError, NetwrightError, did_you_mean
 from netwright.graph import Design, Value
 from netwright.graph.resizing import Rounding
-from netwright.graph.values import AtLeast
+from netwright.graph.values import AtLeast, value_from_json
 
 MOST = 64.0  # times as deep, as wide or as fine as the original, or as little: beyond that it is another network
 Multiplier = Annotated[float, AtLeast(1, 16)]
@@ -144,14 +145,31 @@ RULES: dict[str, Rule] = {
 
 
 def find_rule(rule: str | Rule) -> Rule:
-    """A rule by its name, or as it is. The single-dimension rules double the macs with each phi, as the papers count.
+    """A rule by its name, from a file (`rule.json`, or the folder of a grid search that has one), or as it is.
 
-    depth, width and resolution round as compound scaling does; d, w, r, dwr and dWr (which is fast) as fast scaling does.
-    Raises NetwrightError for an unknown name.
+    The single-dimension rules double the macs with each phi, as the papers count: depth, width and resolution round as compound
+    scaling does; d, w, r, dwr and dWr (which is fast) as fast scaling does. Raises NetwrightError for an unknown name, and a
+    file that holds no rule.
     """
     if isinstance(rule, Rule):
         return rule
-    if rule not in RULES:
-        near = did_you_mean(str(rule), RULES)
-        raise NetwrightError(f"there is no scaling rule {rule!r}{near} (known: {', '.join(RULES)})")
-    return RULES[rule]
+    if rule in RULES:
+        return RULES[rule]
+    path = Path(rule) if isinstance(rule, str) else Path()
+    if path.suffix == ".json" or (isinstance(rule, str) and path.is_dir()):
+        return _read_rule(path / "rule.json" if path.is_dir() else path)
+    near = did_you_mean(str(rule), RULES)
+    raise NetwrightError(f"there is no scaling rule {rule!r}{near} (known: {', '.join(RULES)}; or the folder of a grid search)")
+
+
+def _read_rule(path: Path) -> Rule:
+    try:
+        found = value_from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        way_out = "give the folder of a finished grid search (netwright search DATA --scale NET)"
+        raise NetwrightError(f"cannot read the rule {path}: {error.strerror or error}; {way_out}") from None
+    except (UnicodeDecodeError, NetwrightError) as error:
+        raise NetwrightError(f"{path} holds no scaling rule: {error}") from None
+    if not isinstance(found, Rule):
+        raise NetwrightError(f"{path} holds no scaling rule: it holds a {type(found).__name__}")
+    return found

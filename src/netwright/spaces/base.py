@@ -6,7 +6,7 @@ import math
 import random
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,18 @@ class Space(Value, abstract=True):
         """The design of these choices, None where they give no member of the space."""
         raise NotImplementedError
 
+    @property
+    def sized(self) -> bool:
+        """Whether its designs each say for which image they are, in their `resolution`: then none is shown another one."""
+        return False
+
     def admits(self, params: int, macs: int, acts: int) -> bool:
         """Whether a design that costs so much for one image is a member: what the choices alone do not tell."""
         return True
+
+    def small_designs(self) -> Iterator[Design]:
+        """Members of which one is the cheapest, where the space knows; else none."""
+        return iter(())
 
     def at(self, image: int | None = None, classes: int | None = None) -> Space:
         """The same space for pictures of another size (px) and number of classes; None leaves it."""
@@ -163,6 +172,10 @@ class RefinedSpace(Space):
 
     def __call__(self, pick: Pick) -> Design | None:
         return self.space(RefinedPick(pick, dict(self.values), frozenset(self.stems)))
+
+    @property
+    def sized(self) -> bool:
+        return self.space.sized
 
     def admits(self, params: int, macs: int, acts: int) -> bool:
         return self.space.admits(params, macs, acts)

@@ -11,6 +11,7 @@ from netwright.graph import Design
 from netwright.spaces.anynet import AnyNetSpace
 from netwright.spaces.base import OwnSpace, RefinedSpace, Space
 from netwright.spaces.classic import VGGResNetSpace
+from netwright.spaces.compact import CompactSpace, ResidualSpace
 from netwright.spaces.inverted import MBConvSpace
 from netwright.spaces.regnet import RegNetSpace
 
@@ -30,6 +31,8 @@ SPACES: dict[str, Space] = {
     "regnetx_whole": RegNetSpace(depth=(4, 63), w_m=(1.5, 3.0), bottleneck=(1, 2, 4)),
     "mbconv": MBConvSpace(),
     "vgg_resnet": VGGResNetSpace(),
+    "residual": ResidualSpace(),
+    "compact": CompactSpace(),
 }
 ABOUT = {
     "anynetx_a": "four stages, each with a depth, width, bottleneck and group width of its own (16 choices)",
@@ -43,6 +46,8 @@ ABOUT = {
     "regnetx_whole": "RegNet before the paper narrows it: depth below 64, w_m from 1.5, bottlenecks",
     "mbconv": "inverted residuals around EfficientNet-B0: kernel, expansion, gate, depth and width of each stage",
     "vgg_resnet": "VGG, and plain, basic and bottleneck ResNets",
+    "residual": "CIFAR's ResNets with three to five stages of their own depths, and a stem that may stride",
+    "compact": "residual or regnetx, as often the one as the other: what `design` takes, with bounds for small pictures",
 }
 
 

@@ -98,11 +98,15 @@ class RegNetSpace(Space):
         return params / 1e6 < 3 + 5.5 * giga and acts / 1e6 < 6.5 * math.sqrt(giga)
 
     def small_designs(self) -> Iterator[RegNet]:
-        """Members at the low corner: the narrowest stem and w_0, little depth, and every way that widths can round.
+        """Members at the low corner: the narrowest stem and w_0, little depth, and every way that widths can round, once each.
 
         Block j moves to the next power of w_m where w_0 + w_a j passes w_0 w_m^(k + 1/2), so the slopes
         just around these points, for every w_m to a hundredth, are all that differ.
         """
+        shapes = {(tuple(design.stages()), design.stem): design for design in self._low_corner()}
+        yield from shapes.values()
+
+    def _low_corner(self) -> Iterator[RegNet]:
         least = max(self.depth[0], self.stages[0])
         depths = range(least, min(least + 2, self.depth[1]) + 1)
         steps = range(round(self.w_m[0] * 100), round(self.w_m[1] * 100) + 1)

@@ -25,7 +25,6 @@ from netwright.spaces.workers import in_order
 
 if TYPE_CHECKING:
     from netwright.spaces.base import Space
-    from netwright.spaces.regnet import RegNetSpace
 
 SOON = 2_000  # draws without any design after which it is asked whether the budget can be met at all
 PATIENCE = 50_000  # draws without a new design after which there may be no more
@@ -36,13 +35,15 @@ class SampleNote(UserWarning):
     """A sample that has fewer designs than were asked for."""
 
 
-def wilson(p: float, n: int) -> tuple[float, float]:
-    """95 % confidence interval of a share p that was found in n trials (Wilson 1927).
+NORMAL_95 = 1.959964  # the standard normal deviate that 95 % lie within, to both sides
+
+
+def wilson(p: float, n: int, z: float = NORMAL_95) -> tuple[float, float]:
+    """Confidence interval of a share p that was found in n trials (Wilson 1927); z says of how much, by default of 95 %.
 
     >>> wilson(0.0, 10)[0]
     0.0
     """
-    z = 1.959964
     centre, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
     return max(0.0, min(low, p)), min(1.0, max(high, p))  # rounding must not leave a share of 0 or 1 outside
@@ -232,9 +233,7 @@ class _LateBar(contextlib.ExitStack):
             self.step(done, total, word)
 
 
-def smallest(space: RegNetSpace, image: int | None = None, channels: int = 3) -> tuple[Design, Graph]:
-    """The design of a RegNet space with the fewest macs, and its graph."""
-    shapes = {(tuple(design.stages()), design.stem): design for design in space.small_designs()}
-    graphs = [(trace(design, image, channels), design) for design in shapes.values()]
-    graph, design = min(graphs, key=lambda made: made[0].macs)
-    return design, graph
+def smallest(space: Space, image: int | None = None, channels: int = 3) -> tuple[Design, Graph] | None:
+    """The design with the fewest macs of a space that knows its `small_designs`, and its graph; None for another space."""
+    graphs = [(design, trace(design, image, channels)) for design in space.small_designs()]
+    return min(graphs, key=lambda made: made[1].macs, default=None)

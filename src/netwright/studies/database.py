@@ -36,6 +36,16 @@ _LIVELY = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
+# what the server does for each of our connections. A worker whose machine vanished or froze in the middle of an operation holds a
+# row that all others wait for: it loses its connection within a minute. One that waits longer says so and tries again.
+SESSION = {
+    "tcp_keepalives_idle": "15s",
+    "tcp_keepalives_interval": "10s",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "45s",
+    "idle_in_transaction_session_timeout": "45s",
+    "lock_timeout": "60s",
+}
 _DISTRIBUTION = """
 SELECT distribution_json FROM trial_params JOIN trials USING (trial_id)
 WHERE study_id = %(study)s AND param_name = %(name)s LIMIT 1
@@ -84,6 +94,15 @@ INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, inter
 SELECT trial_id, %(step)s, %(value)s, 'FINITE' FROM trials WHERE trial_id = %(trial)s AND state = 'RUNNING'
 ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = excluded.intermediate_value RETURNING trial_id
 """
+_SETTLE = """
+INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (%(study)s, %(key)s, %(text)s)
+ON CONFLICT (study_id, key) DO NOTHING
+"""
+_RAISE = """
+INSERT INTO study_user_attributes (study_id, key, value_json) VALUES (%(study)s, %(key)s, %(text)s)
+ON CONFLICT (study_id, key) DO UPDATE SET value_json = excluded.value_json
+WHERE study_user_attributes.value_json::numeric < excluded.value_json::numeric
+"""
 _NEWS = """
 WITH news AS (
   (SELECT trial_id, number, state, datetime_complete, TRUE AS fresh FROM trials
@@ -107,6 +126,7 @@ class Database(RDBStorage):
     """A PostgreSQL database that holds studies. Operations raise SQLAlchemy's errors while it is away, none is repeated."""
 
     def __init__(self, url: str) -> None:
+        from sqlalchemy import event
         from sqlalchemy.exc import IntegrityError, ProgrammingError
 
         self._known: dict[tuple[int, str], BaseDistribution] = {}
@@ -122,6 +142,8 @@ class Database(RDBStorage):
                 if attempt == ATTEMPTS or not isinstance(error, (IntegrityError, ProgrammingError)):
                     raise
                 time.sleep(0.1 * attempt)
+        event.listen(self.engine, "connect", _settings)
+        self.engine.dispose()  # those that opened it are without
         weakref.finalize(self, self.engine.dispose)  # nobody needs to close it
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
@@ -168,6 +190,16 @@ class Database(RDBStorage):
         }
         self._running(_END, given)
 
+    def settle(self, study_id: int, key: str, value: Any) -> None:
+        """Set an attribute of a study that has none of the name: of several at once the first."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql(_SETTLE, {"study": study_id, "key": key, "text": json.dumps(value)})
+
+    def raise_to(self, study_id: int, key: str, value: int) -> None:
+        """Set an attribute of a study to a number, unless it is a larger one."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql(_RAISE, {"study": study_id, "key": key, "text": json.dumps(value)})
+
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         self._running(_ATTRIBUTE, {"trial": trial_id, "key": key, "text": json.dumps(value)})
 
@@ -191,6 +223,14 @@ class Database(RDBStorage):
         with self.engine.begin() as connection:
             rows = connection.exec_driver_sql(_NEWS, given).all()
         return [_frozen(*row) for row in rows]
+
+
+def _settings(connection: Any, record: object) -> None:
+    """Make a new connection one of ours (see `SESSION`)."""
+    words = ", ".join([f"set_config('{name}', '{value}', false)" for name, value in SESSION.items()])
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {words}")
+    connection.commit()
 
 
 def _texts(attributes: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from netwright.progress import Progress
 from netwright.report.design_page import design_page
 from netwright.report.pages import Beside
 from netwright.scaling.budget import UNITS, Use
-from netwright.spaces import regnet_for
+from netwright.spaces import compact_for
 from netwright.spaces import space as as_space
 from netwright.studies.asked import Asked, Effort
 from netwright.studies.baselines import Winner, compared
@@ -29,8 +29,9 @@ from netwright.studies.near import Drawn, near
 from netwright.studies.on_pictures import VALIDATION
 from netwright.studies.pace import measured
 from netwright.studies.pretrained import Start, better, opened
-from netwright.studies.spending import SEARCH, TRIALS, Clock, Pace
-from netwright.studies.trying import Searched, middle, search
+from netwright.studies.question import file_of
+from netwright.studies.spending import DRAWING, SEARCH, TRIALS, Clock, Pace
+from netwright.studies.trying import Searched, drawn_before, middle, search
 from netwright.training.plan import Plan, open_for
 from netwright.training.recipes.recipe import Recipe
 from netwright.training.reporting import schedule_of
@@ -69,7 +70,7 @@ def design(
     bytes in training ("2GB") with the recipe's batch of 64 and its optimizer, `inference_memory` bytes for one image, `latency`
     milliseconds for one image ("5ms") as predicted with the profile of a `device` (this machine's by default); all in fp32.
     `space` is where designs come from: a name (`regnetx`), `file.py:name`, a function `space(pick) -> design`; by default
-    RegNets for small budgets and pictures.
+    residual networks and RegNets for small budgets and pictures.
 
     Designs near the tightest limit are sampled, each is trained briefly on a part of the training pictures and compared on the
     rest of them; the winner is trained on all of them. The held-out part (`test`, else `val`, else a fifth set apart at the
@@ -150,7 +151,9 @@ class _Whole:
         made = asked.plan.arguments() | {f"max_{name}": most for name, most in asked.limits.to_json().items()}
         made |= {f"max_{name}": int(most) for name, most in asked.limits.most.items() if UNITS[name] != "ms"}
         made |= {"device": asked.limits.use.profile.name} if asked.limits.use.profile is not None else {}
-        made |= {"space": as_space(self.space).name} if self.space is not None else {}
+        if self.space is not None:
+            own = as_space(self.space)
+            made |= {"space": own.name} | ({"space_file": digest} if (digest := file_of(own)) else {})
         made |= {"minutes": asked.clock.minutes} if asked.timed else {}
         made |= {"baselines": True} if self.baselines else {}
         made |= {"weights": self.start.told} if self.start is not None else {}
@@ -160,7 +163,7 @@ class _Whole:
         """Where candidates come from."""
         plan = self.asked.plan
         classes = len(plan.source.classes)
-        own = regnet_for(plan.image, classes) if self.space is None else as_space(self.space).at(plan.image, classes)
+        own = compact_for(plan.image, classes) if self.space is None else as_space(self.space).at(plan.image, classes)
         return Ground(own, self.asked.limits, plan.image, plan.source.channels, plan.seed)
 
 
@@ -168,7 +171,7 @@ def _design(job: _Whole) -> None:
     asked = job.asked
     plan, progress, clock = asked.plan, asked.progress, asked.clock
     ground = job.ground()
-    drawn = near(ground, asked.effort.trials or (TRIALS[1] if asked.timed else 8))
+    drawn = _drawn(asked, ground)
     with asked.output.claimed("design", job.arguments) as goes_on:
         clock.read(asked.output.work / "seconds.json")
         if goes_on:
@@ -180,13 +183,24 @@ def _design(job: _Whole) -> None:
         plan.source.read(plan.data.test, whole(1), None)
         ending = Ending.rehearsed(time.monotonic() - begun) if asked.timed else Ending(0.0, 0.0)
         if not asked.timed:
-            searched = search(asked, drawn.designs, None, math.inf)
+            searched = search(asked, drawn, None, math.inf)
         else:
             some = middle(asked, drawn.designs)
             pace = measured(some, asked.job(Recipe()))
             until = clock.spent + _for_search(job, clock.left - ending.seconds(asked, some, pace), pace)
-            searched = search(asked, drawn.designs, pace, until)
+            searched = search(asked, drawn, pace, until)
         _finish(job, Found(ground.space.name, drawn, searched), ending)
+
+
+def _drawn(asked: Asked, ground: Ground) -> Drawn:
+    """The designs that may be tried; where minutes are given, drawing takes at most a tenth of them, however rare designs are."""
+    if not asked.timed:
+        return near(ground, asked.effort.trials or 8)
+    n, before = asked.effort.trials or TRIALS[1], drawn_before(asked.output)
+    if before is not None:
+        return near(ground, n, before, smaller=True)
+    end = DRAWING * asked.clock.seconds
+    return near(ground, n, until=lambda: asked.clock.spent > end, smaller=True)
 
 
 def _for_search(job: _Whole, seconds: float, pace: Pace) -> float:

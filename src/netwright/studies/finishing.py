@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from netwright.data import Listing, Pictures
 from netwright.files import Output, read_json, write_json
 from netwright.graph import Design, trace
-from netwright.studies.asked import Asked
+from netwright.studies.asked import Asked, recipe_for
 from netwright.studies.pace import files_seconds, measured
 from netwright.studies.spending import Pace, Training, plan_training, some_of
 from netwright.training.engine.moments import Epoch, Moment, Watch
@@ -48,9 +48,10 @@ class Ending:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A long training: the design, the pictures, the recipe but for its epochs, and the seconds that it may take.
+    """A long training: the design, the pictures, and the seconds that it may take.
 
-    `epochs` are given where they were asked for; `trained` are seconds for a picture where they are known.
+    `epochs` are given where they were asked for; `trained` are seconds for a picture where they are known. `recipe` (but for its
+    epochs) takes the place of the one for so many epochs.
     """
 
     design: Design
@@ -58,7 +59,7 @@ class Wanted:
     seconds: float
     epochs: int | None = None
     trained: float | None = None
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Recipe | None = None
     plan: Plan | None = None
     title: str = "training"
     measuring: float = 3.0  # seconds
@@ -97,7 +98,7 @@ def train_for(asked: Asked, wanted: Wanted, output: Output) -> Final:
     else:
         decided = _decided(asked, wanted, plan)
         write_json(kept, decided._asdict())
-    recipe = wanted.recipe.replace(epochs=decided.epochs)
+    recipe = recipe_for(decided.epochs) if wanted.recipe is None else wanted.recipe.replace(epochs=decided.epochs)
     watch = all_of(asked.clock.watch, _late(asked)) if output is asked.output else asked.clock.watch
     job = asked.job(recipe, plan, watch)
     task = asked.task(job, some_of(wanted.listing, decided.pictures, plan.seed))
@@ -112,7 +113,7 @@ def _decided(asked: Asked, wanted: Wanted, plan: Plan) -> Training:
     if wanted.epochs is not None:
         return plan_training(wanted.seconds, 1.0, count, wanted.epochs)
     begun = asked.clock.spent
-    each = wanted.trained or measured(wanted.design, asked.job(wanted.recipe, plan), wanted.measuring).trained
+    each = wanted.trained or measured(wanted.design, asked.job(wanted.recipe or Recipe(), plan), wanted.measuring).trained
     return plan_training(wanted.seconds - (asked.clock.spent - begun), each, count)
 
 

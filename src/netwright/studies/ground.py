@@ -22,13 +22,18 @@ REFUSED = 20_000  # of these that were refused for memory or latency, which take
 
 @dataclass(frozen=True)
 class Ground:
-    """A space, the limits, the image (px) and its channels, and the seed of a study."""
+    """A space, the limits, the image (px; None: each design's own) and its channels, and the seed of a study."""
 
     space: Space
     limits: Limits
-    image: int
+    image: int | None
     channels: int
     seed: int
+
+    @property
+    def at(self) -> str:
+        """The image in words."""
+        return told_image(self.image)
 
     @property
     def job(self) -> Job:
@@ -82,6 +87,11 @@ class Ground:
         if within is None:
             raise NetwrightError(f"no design of {self.space.name} has {self.limits} in {draws:,} draws: widen the limits")
         return within
+
+
+def told_image(image: int | None) -> str:
+    """At which image designs are counted and trained."""
+    return f"at {image} px" if image is not None else "each at its own resolution"
 
 
 def plain(design: Design) -> str:

@@ -56,7 +56,7 @@ class Ledger:
         if self.settings["schema"] != SCHEMA:
             version = f"schema {self.settings['schema']}, this one reads {SCHEMA}"
             raise NetwrightError(f"the study {name!r} in {patient.place} is of another version of netwright ({version})")
-        self.wanted = int(about[WANTED])
+        self.wanted = int(about.get(WANTED, 0))  # none yet: its maker is about to say, or was killed
         self.beat = float(self.settings["beat"])
         self.worker, self.watchman = new_worker(), Watchman(self.beat)
         self._trials: list[Trial] = []
@@ -104,7 +104,7 @@ class Ledger:
 
     def refresh(self) -> None:
         """Read how many trials are wanted: that can be raised while workers work."""
-        self.wanted = int(self.patient(self.storage.get_study_user_attrs, self.study)[WANTED])
+        self.wanted = int(self.patient(self.storage.get_study_user_attrs, self.study).get(WANTED, 0))
 
     @property
     def ended(self) -> int:
@@ -271,17 +271,32 @@ def begin(word: str, name: str, settings: Mapping[str, Any], wanted: int, direct
     study = patient(storage.get_study_id_from_name, name)
     about = patient(storage.get_study_user_attrs, study)
     if SETTINGS not in about and not patient(_all_trials, storage, study):
-        patient(storage.set_study_user_attr, study, WANTED, wanted)
-        patient(storage.set_study_user_attr, study, SETTINGS, made)  # last: with it the study is one of ours
+        patient(_settle, storage, study, SETTINGS, made)  # with it the study is one of ours; of several who come at once one wins
     ledger = Ledger(storage, name, patient)
     differences = different(ledger.settings, made)
     if differences:
         way_out = "give the same, or another name with --study"
         raise NetwrightError(f"the study {name!r} in {shown(word)} has other settings ({'; '.join(differences)}): {way_out}")
     if wanted > ledger.wanted:
-        patient(storage.set_study_user_attr, study, WANTED, wanted)
-        ledger.wanted = wanted
+        patient(_raise, storage, study, WANTED, wanted)
+        ledger.refresh()
     return ledger
+
+
+def _settle(storage: BaseStorage, study: int, key: str, value: Any) -> None:
+    """Set an attribute of a study that has none of the name; of several at once one does."""
+    if isinstance(storage, (Database, JournalFile)):
+        storage.settle(study, key, value)
+    elif key not in storage.get_study_user_attrs(study):
+        storage.set_study_user_attr(study, key, value)
+
+
+def _raise(storage: BaseStorage, study: int, key: str, value: int) -> None:
+    """Set an attribute of a study unless it is larger."""
+    if isinstance(storage, (Database, JournalFile)):
+        storage.raise_to(study, key, value)
+    elif value > storage.get_study_user_attrs(study).get(key, 0):
+        storage.set_study_user_attr(study, key, value)
 
 
 def join(word: str, name: str | None, say: Say) -> Ledger:

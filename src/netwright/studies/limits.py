@@ -57,18 +57,18 @@ class Limits:
             use = replace(use, profile=find_device(device, use.precision))
         return cls(Budget.of(macs=macs, params=params, acts=acts), more, use, training)
 
-    def cost(self, design: Design, image: int) -> Cost:
+    def cost(self, design: Design, image: int | None) -> Cost:
         """What a design costs as the limits count it."""
         return self.use.cost(design, image)
 
-    def costs(self, design: Design, image: int) -> dict[str, float]:
+    def costs(self, design: Design, image: int | None) -> dict[str, float]:
         """How much a design has of each thing that is limited: counts of one image; bytes and milliseconds as they are used."""
         made = self.cost(design, image)
         trained = made if self.training is None else self.training.cost(design, image)
         found: dict[str, float] = {name: getattr(made, name) for name in self.counts.bounded()}
         return found | {limit.name: limit.of(trained if limit.name == "memory" else made) for limit in self.more}
 
-    def load(self, design: Design, image: int) -> float:
+    def load(self, design: Design, image: int | None) -> float:
         """The largest share of a limit that a design takes: it is not above any of them up to 1."""
         found = self.costs(design, image)
         return max([found[name] / most for name, most in self.most.items()], default=0.0)
@@ -79,7 +79,7 @@ class Limits:
         counts = {name: float(getattr(self.counts, name)[1]) for name in self.counts.bounded()}
         return {name: most for name, most in counts.items() if most != ANY[1]} | {limit.name: limit.most for limit in self.more}
 
-    def misses(self, design: Design, image: int) -> str:
+    def misses(self, design: Design, image: int | None) -> str:
         """The first of memory and latency that is over its limit, '' for a design within; counts are the space's to refuse."""
         found = self.costs(design, image) if self.more else {}
         return next((limit.name for limit in self.more if found[limit.name] > limit.most), "")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from netwright.errors import DesignError, NetwrightError
@@ -13,7 +14,6 @@ from netwright.scaling.budget import UNITS, shown
 from netwright.spaces.budgets import ANY, COUNTED, Limit
 from netwright.spaces.nearest import neighbours
 from netwright.spaces.pick import Pick
-from netwright.spaces.regnet import RegNetSpace
 from netwright.spaces.sampling import same_network, sample, smallest
 from netwright.studies.ground import Ground
 
@@ -51,15 +51,18 @@ def _span(low: float, high: float) -> Limit:
     return (int(low) or None, None if high == ANY[1] else int(high))
 
 
-def near(ground: Ground, n: int) -> Drawn:
+def near(ground: Ground, n: int, most: int = DRAWS, until: Callable[[], bool] = lambda: False, smaller: bool = False) -> Drawn:
     """n designs that take 60 to 100 % of the tightest limit, where the space has so many; then smaller ones, in the order drawn.
 
-    The draws are those of `nw.spaces.sample`: near(5) is the start of near(50). Raises NetwrightError, with the cost of the
+    With `smaller` every second one takes 20 to 60 %: where time is the tighter limit, a network that sees more pictures may win.
+
+    The draws are those of `nw.spaces.sample`: near(5) is the start of near(50). After `most` draws, or when `until` says so, what
+    was found must do: with as many draws as it took, it is found again. Raises NetwrightError, with the cost of the
     smallest design found, where none is within the limits, and for a space that fails.
     """
     found: dict[object, tuple[float, Design]] = {}
     draws = full = 0
-    while draws < DRAWS and full < n:
+    while draws < most and full < n and not until():
         made = ground.proposal(ground.job.pick(draws))
         draws += 1
         if made is None:
@@ -69,19 +72,26 @@ def near(ground: Ground, n: int) -> Drawn:
         if key not in found:
             found[key] = (load, made.design)
             full += load >= SHARES[0]
-    ordered = [design for level in _levels() for load, design in found.values() if level[0] <= load < level[1]]
-    return Drawn(tuple(ordered[:n]) or (_only(ground),), draws)
+    levels = [[design for load, design in found.values() if low <= load < high] for low, high in _levels()]
+    ordered = list(itertools.chain(*(_alternating(*levels[:2]), *levels[2:]) if smaller else levels))
+    return Drawn(tuple(ordered[:n]) or (_only(ground, draws),), draws)
 
 
 def _levels() -> Iterator[tuple[float, float]]:
     return zip(SHARES, (math.inf, *SHARES), strict=False)
 
 
-def _only(ground: Ground) -> Design:
+def _alternating(first: list[Design], second: list[Design]) -> list[Design]:
+    """One of each in turn, then the rest of the longer."""
+    pairs = itertools.zip_longest(first, second)
+    return [design for pair in pairs for design in pair if design is not None]
+
+
+def _only(ground: Ground, draws: int = DRAWS) -> Design:
     """The smallest design that can be found, where it is within the limits though no draw was; else NetwrightError."""
     found = min(_small(ground), key=lambda one: one[0], default=None)
     if found is None:
-        told = f"none of {DRAWS:,} draws of {ground.space.name} is a design that takes an image of {ground.image} px"
+        told = f"none of {draws:,} draws of {ground.space.name} is a design that takes its image ({ground.at})"
         raise NetwrightError(f"{told}: raise --image or give another space")
     load, design = found
     if load <= 1 and ground.limits.counts.misses(trace(design, ground.image, ground.channels).totals) == "":
@@ -89,7 +99,7 @@ def _only(ground: Ground) -> Design:
     has = ground.limits.costs(design, ground.image)
     costs = " and ".join(_told(name, has[name]) for name in has)
     raise NetwrightError(
-        f"no design of {ground.space.name} has {ground.limits} at {ground.image} px: "
+        f"no design of {ground.space.name} has {ground.limits} {ground.at}: "
         f"the smallest has {costs}; raise the limit or lower --image"
     )
 
@@ -100,10 +110,10 @@ def _told(name: str, value: float) -> str:
 
 
 def _small(ground: Ground) -> Iterator[tuple[float, Design]]:
-    """Small designs with their loads: the low corner of a RegNet space, and what changing one choice at a time leads to."""
-    if isinstance(ground.space, RegNetSpace):
-        design, _ = smallest(ground.space, ground.image, ground.channels)
-        yield ground.limits.load(design, ground.image), design
+    """Small designs with their loads: the one of fewest macs, where the space knows it; what changing single choices leads to."""
+    known = smallest(ground.space, ground.image, ground.channels)
+    if known is not None:
+        yield ground.limits.load(known[0], ground.image), known[0]
     drawn = [(one, pick) for pick in map(ground.job.pick, range(200)) if (one := _judged(ground, pick)) is not None]
     if not drawn:
         return

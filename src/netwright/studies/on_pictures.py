@@ -10,7 +10,7 @@ from typing import Any
 from netwright.data import Source
 from netwright.errors import NetwrightError
 from netwright.files import run_file
-from netwright.graph import Design, to_json
+from netwright.graph import Design, own_image, to_json
 from netwright.graph.values import value_from_json
 from netwright.progress import Progress
 from netwright.studies.working import Evaluator, Report
@@ -24,23 +24,41 @@ from netwright.training.recipes.recipe import Recipe
 from netwright.training.train import Job, trained
 
 VALIDATION = 0.2  # share of the training pictures that designs are compared on
+KEPT = 2  # image sizes whose decoded pictures stay in memory, where designs are for several
 
 
 class OnPictures:
     """Trains a design with a recipe on 80 % of the training pictures; its worth is the accuracy on the other 20 %.
 
-    Held-out pictures are not looked at. Pictures are read when it is made.
+    All designs are shown the plan's image, or each its `own` resolution. Held-out pictures are not looked at. Pictures are read
+    when it is made, and those of other resolutions when a design of such a one comes.
     """
 
-    def __init__(self, plan: Plan, recipe: Recipe, machine: Machine, cache: Cache, progress: Progress) -> None:
+    def __init__(
+        self, plan: Plan, recipe: Recipe, machine: Machine, cache: Cache, progress: Progress, *, own: bool = False
+    ) -> None:
         if plan.data.validation is None:
             raise NetwrightError("designs are compared on a validation part: there is none")
         self.job = Job(plan, recipe, machine, cache=cache, progress=progress)
-        pictures = self.job.pictures(plan.data.train, plan.stored(recipe.augment), skip_bad=True)
+        self.own = own
+        self._tasks = {plan.image: self._read(plan)}
+
+    def _read(self, plan: Plan) -> Task:
+        job, compared = replace(self.job, plan=plan), plan.data.validation
+        assert compared is not None
+        pictures = job.pictures(plan.data.train, plan.stored(job.recipe.augment), skip_bad=True)
         plan.check_classes(pictures)
-        compared = self.job.pictures(plan.data.validation, plan.shown, skip_bad=True)
+        shown = job.pictures(compared, plan.shown, skip_bad=True)
         normalize, classes = Normalize.of(pictures.pixels), len(plan.source.classes)
-        self.task = Task(pictures, normalize, plan.image, plan.source.mirror, classes, compared)
+        return Task(pictures, normalize, plan.image, plan.source.mirror, classes, shown)
+
+    def task(self, plan: Plan) -> Task:
+        """The pictures at the plan's image; those of the last few sizes are kept."""
+        if plan.image not in self._tasks:
+            for image in list(self._tasks)[: 1 - KEPT]:
+                del self._tasks[image]
+            self._tasks[plan.image] = self._read(plan)
+        return self._tasks[plan.image]
 
     def __call__(self, design: Design, seed: int, report: Report) -> float:
         last = math.nan
@@ -51,8 +69,9 @@ class OnPictures:
                 last = moment.ended.validation
                 report(moment.ended.epoch, last)
 
-        job = replace(self.job, plan=replace(self.job.plan, seed=seed), watch=watch, progress=Progress(quiet=True))
-        trained(design, self.task, job, None)
+        image = own_image(design) if self.own else self.job.plan.image
+        plan = replace(self.job.plan, seed=seed, image=image)
+        trained(design, self.task(plan), replace(self.job, plan=plan, watch=watch, progress=Progress(quiet=True)), None)
         return last
 
 

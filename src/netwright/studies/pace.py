@@ -7,6 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from netwright.data import Pictures
@@ -34,8 +35,7 @@ def measured(design: Design, job: Job, seconds: float = 1.5) -> Pace:
     plan, recipe = job.plan, job.recipe
     source, side, channels = plan.source, plan.image, plan.source.channels
     count = min(len(plan.data.train), DIFFERENT * recipe.batch)
-    pictures = noise(plan.data.train, plan.stored(recipe.augment).image, channels)
-    few = Pictures(pictures.pixels[:count], pictures.labels[:count], pictures.names[:count])
+    few = noise(plan.data.train.take(np.arange(count)), plan.stored(recipe.augment), channels)
     gray = Normalize((0.5,) * channels, (0.25,) * channels)
     task = Task(few, gray, side, source.mirror, len(source.classes))
     model = build(design, side, channels=channels, seed=plan.seed)
@@ -44,7 +44,7 @@ def measured(design: Design, job: Job, seconds: float = 1.5) -> Pace:
         machine = machine_of(model, design, task, job, None)
         training = Training(model, task, recipe, Session(machine, job.device, plan.seed))
         trained = statistics.fmean(steps(training, job, seconds, most=MOST)) * training.steps / count
-        shown = noise(plan.data.test, side, channels)
+        shown = noise(plan.data.test, plan.shown, channels)
         some = min(len(shown), FEW)
         asked = Pictures(shown.pixels[:some], shown.labels[:some], shown.names[:some])
         evaluate_model(model, asked, gray)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,14 @@ from netwright.costing.latency import Profile
 from netwright.costing.profiles import from_json as read_profile
 from netwright.costing.profiles import to_json as plain_profile
 from netwright.errors import NetwrightError
+from netwright.files import FILES, run_file
 from netwright.graph import Value, to_json
 from netwright.graph.values import value_from_json
 from netwright.scaling.budget import Limit, Use
 from netwright.spaces.base import OwnSpace, RefinedSpace, Space
 from netwright.spaces.budgets import ANY, COUNTED, Budget
 from netwright.spaces.named import read_space
+from netwright.spaces.triples import ScalingSpace
 from netwright.studies.goals import Goal
 from netwright.studies.ground import Ground
 from netwright.studies.limits import Limits
@@ -30,7 +33,8 @@ class Question:
     """A study's settings: two studies with equal ones may share their trials.
 
     `evaluation` says how designs are evaluated, in plain values: the pictures and the recipe, or a user's function. `image` is in
-    px, `halving` ends trials early (None: none), `beat` is the time between a worker's signs of life in seconds.
+    px; None: each design is for its own resolution, which is then one of the things that are searched for. `halving` ends
+    trials early (None: none), `beat` is the time between a worker's signs of life in seconds.
     """
 
     space: Space
@@ -38,7 +42,7 @@ class Question:
     goal: Goal
     sampler: str
     evaluation: Mapping[str, Any]
-    image: int
+    image: int | None
     channels: int = 3
     seed: int = 0
     halving: Value | None = None
@@ -119,6 +123,8 @@ def plain_space(space: Space) -> dict[str, Any]:
     if isinstance(space, RefinedSpace):
         rules = {"fixed": dict(space.values), "shared": list(space.stems), "called": space.called}
         return {"refined": plain_space(space.space), **rules}
+    if isinstance(space, ScalingSpace):
+        return {"space": _plain(space), **_defined(type(space.net))}
     if not isinstance(space, OwnSpace):
         return {"space": _plain(space)}
     if not space.file:
@@ -136,6 +142,11 @@ def read_plain_space(plain: Mapping[str, Any], *, run_files: bool = True) -> Spa
         inner = read_plain_space(plain["refined"], run_files=run_files)
         return RefinedSpace(inner, tuple(plain["fixed"].items()), tuple(plain["shared"]), plain["called"])
     if "space" in plain:
+        if "defined_in" in plain:
+            kind = plain["space"]["net"]["type"]
+            if not run_files and kind not in Value.registry:
+                return OwnSpace(_not_run, plain["defined_in"], kind)
+            _define(kind, plain)
         space = _value(plain["space"])
         assert isinstance(space, Space)
         return space
@@ -149,6 +160,38 @@ def read_plain_space(plain: Mapping[str, Any], *, run_files: bool = True) -> Spa
     if digest(file) != plain["sha256"]:
         raise NetwrightError(f"{file} has changed since the study was made: the space is another one; start another study")
     return space.replace(classes=plain["classes"], image=plain["image"]) if isinstance(space, OwnSpace) else space
+
+
+def _defined(kind: type[Value]) -> dict[str, str]:
+    """Where a user's class of designs is defined: in a file with a SHA-256, or ("") in a program; nothing for the zoo's."""
+    if kind.__module__.startswith("netwright."):
+        return {}
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if file is None or not kind.__module__.startswith(FILES):
+        return {"defined_in": ""}
+    return {"defined_in": str(Path(file).resolve()), "sha256": digest(Path(file))}
+
+
+def _define(kind: str, plain: Mapping[str, Any]) -> None:
+    """Have a user's class of designs defined in this process. Raises NetwrightError where its file is not here or has changed."""
+    if not plain["defined_in"]:
+        if kind not in Value.registry:
+            alone = f"{kind} is a design of the program that made the study, and only there"
+            raise NetwrightError(f"{alone}: name the network as file.py:name to share it")
+        return
+    file = Path(plain["defined_in"])
+    if not file.is_file():
+        raise NetwrightError(f"there is no file {file}, which defines the network of the study")
+    if digest(file) != plain["sha256"]:
+        raise NetwrightError(f"{file} has changed since the study was made: the network is another one; start another study")
+    if kind not in Value.registry:
+        run_file(file)
+
+
+def file_of(space: Space) -> str:
+    """The start of the SHA-256 of the file that a space is written in, '' for netwright's own and those of a program."""
+    inner = space.space if isinstance(space, RefinedSpace) else space
+    return digest(Path(inner.file)) if isinstance(inner, OwnSpace) and inner.file else ""
 
 
 def _not_run(pick: Any) -> None:

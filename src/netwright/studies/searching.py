@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from netwright.costing import cost
 from netwright.data import Source, open_source
@@ -21,6 +21,7 @@ from netwright.scaling.budget import find_device
 from netwright.spaces import regnet_for
 from netwright.spaces.budgets import Limit as Span
 from netwright.spaces.named import space as as_space
+from netwright.spaces.triples import ScalingSpace
 from netwright.studies.engines.local import Processes
 from netwright.studies.engines.ray_engine import RayCluster, RayTasks
 from netwright.studies.goals import Goal
@@ -31,6 +32,7 @@ from netwright.studies.near import possible
 from netwright.studies.on_pictures import OnPictures, described, own_evaluator, planned, recipe_of
 from netwright.studies.question import Question, digest
 from netwright.studies.samplers import sampler as sampler_of
+from netwright.studies.samplers.grid import Grid
 from netwright.studies.storage import shown
 from netwright.studies.study import Study
 from netwright.studies.trials import COMPLETE
@@ -42,6 +44,7 @@ from netwright.training.recipes.recipe import Recipe
 from netwright.training.train import cache_of
 
 SELDOM = 20  # times what a look takes, from one to the next
+TRIALS = 32
 EPOCHS = 10  # of a trial, as in the protocol of Radosavovic et al. 2020
 
 Own = str | Evaluator  # a user's evaluation: file.py:name, or a function
@@ -58,10 +61,10 @@ def search(
     goal: Goal | None = None,
     sampler: str = "random",
     halving: Halving | None = None,
-    trials: int = 32,
+    trials: int | None = None,
     recipe: Recipe | None = None,
     evaluate: Own | None = None,
-    image: int | None = None,
+    image: int | Literal["own"] | None = None,
     group: str | None = None,
     seed: int = 0,
     workers: int = 1,
@@ -76,11 +79,12 @@ def search(
 ) -> Study:
     """Try designs of a space on pictures, within limits; returns the study, and writes its folder where `out` is given.
 
-    `data` is what `train` takes. Each of `trials` designs is trained with `recipe` (10 epochs) on 80 % of the training pictures
-    and measured on the other 20 %; held-out pictures are not looked at. `space` is a name, `file.py:name`, a function or a
-    space; without one it is a RegNet space for the image size. `macs`, `params` and `acts` are limits as for `spaces.sample`;
-    `limits` holds others too (memory, latency) and takes their place. A design outside them never costs a trial. `evaluate` is a
-    function (design, seed, report) -> accuracy (or `file.py:name`) in place of a training; then no `data` is needed, but `image`.
+    `data` is what `train` takes. Each of `trials` designs (32; of the sampler "grid" all there are) is trained with `recipe` (10
+    epochs) on 80 % of the training pictures and measured on the other 20 %; held-out pictures are not looked at. `space` is a
+    name, `file.py:name`, a function or a space; without one it is a RegNet space for the image size. `macs`, `params` and `acts`
+    are limits as for `spaces.sample`; `limits` holds others too (memory, latency) and takes their place. A design outside them
+    never costs a trial. `evaluate` is a function (design, seed, report) -> accuracy (or `file.py:name`) in place of pictures.
+    `image` is in px; "own": each design is trained at its own resolution, which the space may choose.
 
     The study is kept in a journal below `out`, or in `storage` (`postgresql://...`) under the name `study`. Run again with the
     same arguments it goes on; with more trials it goes on to those. `workers` are processes of this machine, or tasks of a Ray
@@ -89,47 +93,104 @@ def search(
     >>> study = nw.search("photos/", macs="50M", trials=64, out="study")   # doctest: +SKIP
     >>> study.best.design   # doctest: +SKIP
     """
-    progress, machine = progress or Progress(), machine or Machine()
-    _check(trials, workers, data, evaluate)
-    own = own_evaluator(evaluate) if isinstance(evaluate, str) else evaluate
+    how = Conduct(
+        trials, workers, threads, cluster, machine or Machine(), out, storage, study, cache_of(cache), progress or Progress()
+    )
     limits = _for_goal(limits or Limits.of(macs=macs, params=params, acts=acts), goal)
-    size = image or DEFAULT_IMAGE
-    asked = Question(as_space(space or "regnetx"), limits, goal or Goal(), sampler, {}, size, seed=seed, halving=halving)
-    source = open_for(data, out, progress, group) if data is not None else None
-    recipe = recipe or Recipe(epochs=EPOCHS)
+    own, wanted = evaluator_of(data, evaluate), as_space(space or "regnetx")
+    side = check_image(None if image == "own" else image)
+    if wanted.sized and side is not None:
+        raise NetwrightError(f"{wanted.name} say their own resolution: leave out the image")
+    size = None if image == "own" or wanted.sized else side or DEFAULT_IMAGE
+    asked = Question(wanted, limits, goal or Goal(), sampler, {}, size, seed=seed, halving=halving)
+    source = open_for(data, out, how.progress, group) if data is not None else None
     if source is not None:
-        size = image or min(source.image or DEFAULT_IMAGE, DEFAULT_IMAGE)
-        question = _on_pictures(asked, planned(source, size, seed, group), recipe, space)
+        plan = planned(source, side or usual_image(source), seed, group)
+        question = on_pictures(asked, plan, recipe or Recipe(epochs=EPOCHS), regnet=space is None)
     else:
-        question = _on_own(asked, evaluate, image)
-    possible(question.ground)
-    sampler_of(sampler, question.ground, question.goal)  # a wrong word shows before anything is written
-    name = study or (Path(out).resolve().name if out is not None else "search")
-    kept = {"storage": shown(storage) if storage else None, "study": name}
-    with kept_or_temporary(out) as folder, claimed(Output(folder), kept, question, trials) as output:
-        word = storage or str(output.work)
+        question = on_own(asked, evaluate, side)
+    return conduct(question, source, own, how)
+
+
+def check_image(image: Any) -> int | None:
+    """An image in px, or None. Raises NetwrightError for anything else."""
+    if image is not None and (type(image) is not int or image < 1):
+        raise NetwrightError(f"image is {image!r}, expected a whole number of px")
+    return image
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How a study is carried out: how many trials (None: 32, or all of a grid), by whom, and where it is kept."""
+
+    trials: int | None = None
+    workers: int = 1
+    threads: int | None = None
+    cluster: RayCluster | None = None
+    machine: Machine = field(default_factory=Machine)
+    out: str | os.PathLike[str] | None = None
+    storage: str | None = None
+    study: str | None = None
+    cache: Cache = "default"
+    progress: Progress = field(default_factory=Progress)
+
+    def __post_init__(self) -> None:
+        for name, value in (("trials", self.trials), ("workers", self.workers)):
+            if not (value is None and name == "trials") and (type(value) is not int or value < 1):
+                raise NetwrightError(f"{name} is {value!r}, expected a whole number of at least 1")
+
+    @property
+    def name(self) -> str:
+        """The study's name in its storage."""
+        return self.study or (Path(self.out).resolve().name if self.out is not None else "search")
+
+    def count(self, question: Question) -> int:
+        """How many trials are wanted. Raises NetwrightError where the question cannot be asked: before anything is written."""
+        chosen = sampler_of(question.sampler, question.ground, question.goal)
+        if isinstance(chosen, Grid):
+            chosen.check(self.trials or 1)
+            return self.trials or len(chosen.members)
+        possible(question.ground)
+        return self.trials or TRIALS
+
+
+Write = Callable[[Output, Study], None]
+
+
+def conduct(question: Question, source: Source | None, own: Evaluator | None, how: Conduct, write: Write | None = None) -> Study:
+    """Have a question's trials made; `write` makes the folder's files in the end, where there is a folder."""
+    trials, name, progress = how.count(question), how.name, how.progress
+    kept = {"storage": shown(how.storage) if how.storage else None, "study": name}
+    with kept_or_temporary(how.out) as folder, claimed(Output(folder), kept, question, trials) as output:
+        word = how.storage or str(output.work)
         ledger = begin(word, name, question.to_json(), trials, question.goal.directions, progress.say)
         with progress.bar("searching") as step:
             look = Look(ledger, question.goal, step)
-            if cluster is not None:
-                RayTasks(cluster, word, name, workers, machine.device, progress.say).run(ledger, look)
-            elif workers > 1:
-                _processes(word, name, workers, threads or _share(workers), machine, output, progress).run(ledger, look)
+            if how.cluster is not None:
+                RayTasks(how.cluster, word, name, how.workers, how.machine.device, progress.say).run(ledger, look)
+            elif how.workers > 1:
+                _processes(word, how, output).run(ledger, look)
             else:
-                made = own or evaluator(question, source, machine, cache_of(cache), progress)
+                made = own or evaluator(question, source, how.machine, how.cache, progress)
                 worker(ledger, question, made, progress, look).run()
         found = Study.of(ledger, question)
-        if out is not None:
-            write_study(output, found)
+        if how.out is not None:
+            (write or write_study)(output, found)
     return found
 
 
-def _check(trials: Any, workers: Any, data: Any, evaluate: Any) -> None:
-    for name, value in (("trials", trials), ("workers", workers)):
-        if type(value) is not int or value < 1:
-            raise NetwrightError(f"{name} is {value!r}, expected a whole number of at least 1")
+def evaluator_of(data: Any, evaluate: Own | None) -> Evaluator | None:
+    """A user's own evaluation, None where there are pictures. Raises NetwrightError unless there is just one of the two."""
     if data is not None and evaluate is not None:
         raise NetwrightError("give pictures to train on, or an evaluation of your own, not both")
+    if data is None and evaluate is None:
+        raise NetwrightError("give pictures to train on, or an evaluation of your own")
+    return own_evaluator(evaluate) if isinstance(evaluate, str) else evaluate
+
+
+def usual_image(source: Source) -> int:
+    """The pictures' own size (px), where all have one, but at most 224."""
+    return min(source.image or DEFAULT_IMAGE, DEFAULT_IMAGE)
 
 
 def _for_goal(limits: Limits, goal: Goal | None) -> Limits:
@@ -139,10 +200,11 @@ def _for_goal(limits: Limits, goal: Goal | None) -> Limits:
     return replace(limits, use=replace(limits.use, profile=find_device(None, limits.use.precision)))
 
 
-def _on_pictures(asked: Question, plan: Plan, recipe: Recipe, space: Any) -> Question:
-    """The question for pictures: their size and classes, and how designs are trained on them."""
-    source, image, classes = plan.source, plan.image, len(plan.source.classes)
-    made = regnet_for(image, classes) if space is None else asked.space.at(image, classes)
+def on_pictures(asked: Question, plan: Plan, recipe: Recipe, *, regnet: bool = False) -> Question:
+    """The question for pictures: their size and classes, and how designs are trained on them; `regnet` for the usual space."""
+    source, classes = plan.source, len(plan.source.classes)
+    image = plan.image if asked.image is not None else None
+    made = regnet_for(plan.image, classes) if regnet else asked.space.at(image, classes)
     use = replace(asked.limits.use, channels=source.channels)
     training = replace(use, batch=recipe.batch, optimizer=recipe.optimizer.name)
     limits = replace(asked.limits, use=use, training=asked.limits.training or training)
@@ -150,10 +212,8 @@ def _on_pictures(asked: Question, plan: Plan, recipe: Recipe, space: Any) -> Que
     return replace(asked, space=made, limits=limits, evaluation=evaluation, image=image, channels=source.channels)
 
 
-def _on_own(asked: Question, evaluate: Own | None, image: int | None) -> Question:
+def on_own(asked: Question, evaluate: Own | None, image: int | None) -> Question:
     """The question for a user's own evaluation."""
-    if evaluate is None:
-        raise NetwrightError("give pictures to train on, or an evaluation of your own")
     made: dict[str, str] = {}
     if isinstance(evaluate, str):
         file, _, name = evaluate.rpartition(":")
@@ -177,13 +237,15 @@ def evaluator(question: Question, source: Source | None, machine: Machine, cache
     if source is None:
         source = open_source(evaluation["data"], evaluation["group"])
     recipe = recipe_of(evaluation)
-    plan = planned(source, question.image, question.seed, evaluation["group"])
+    # what networks are scaled from is the size of some of them; of other spaces nothing is known before their designs come
+    side = question.space.image if isinstance(question.space, ScalingSpace) else question.image
+    plan = planned(source, side or usual_image(source), question.seed, evaluation["group"])
     here = described(plan, recipe)["pictures"]
     if here != evaluation["pictures"]:
         raise NetwrightError(
             f"{source.name} holds other pictures ({here}) than the study was made with ({evaluation['pictures']})"
         )
-    return OnPictures(plan, recipe, machine, cache, progress)
+    return OnPictures(plan, recipe, machine, cache, progress, own=question.image is None)
 
 
 def worker(ledger: Ledger, question: Question, evaluate: Evaluator, progress: Progress, look: Callable[[], None]) -> Worker:
@@ -225,8 +287,9 @@ def _share(workers: int) -> int:
     return max(1, here // workers)
 
 
-def _processes(word: str, name: str, count: int, threads: int, machine: Machine, output: Output, progress: Progress) -> Processes:
-    return Processes(("--join", word, "--study", name, "--device", machine.device), count, threads, output.work, progress.say)
+def _processes(word: str, how: Conduct, output: Output) -> Processes:
+    words = ("--join", word, "--study", how.name, "--device", how.machine.device)
+    return Processes(words, how.workers, how.threads or _share(how.workers), output.work, how.progress.say)
 
 
 class Look:
@@ -267,13 +330,13 @@ def write_study(output: Output, study: Study) -> None:
     write_json(output.result, study.to_json())
 
 
-def report(study: Study) -> str:
-    """The page of a study."""
+def report(study: Study, ranked: str = "") -> str:
+    """The page of a study; `ranked` is a section in place of its best designs."""
     question, recipe = study.question, study.question.evaluation.get("recipe")
     asked = [
         ("goal", str(study.goal)),
         ("space", question.space.name),
-        ("limits", f"{question.limits} at {question.image} px"),
+        ("limits", f"{question.limits} {question.ground.at}"),
         ("sampler", question.sampler),
         ("stopped early", str(question.halving) if question.halving is not None else "none"),
         ("evaluated", study.told()),
@@ -282,4 +345,4 @@ def report(study: Study) -> str:
     ]
     front = study.front
     best = cost(front[0].design, question.image, channels=question.channels, by="block") if front else None
-    return study_page(study.to_json(), study.population(), asked, best)
+    return study_page(study.to_json(), study.population(), asked, best, ranked)

@@ -15,6 +15,7 @@ from netwright.errors import NetwrightError
 from netwright.files import read_json, write_json
 from netwright.training.engine.moments import Moment
 
+DRAWING = 0.1  # share of the minutes that may be spent until there are designs to try
 SEARCH = 0.5  # share of what start and end leave of the minutes
 ENOUGH = 8_000  # pictures that a candidate should see before it is compared with others, if time allows
 TRIALS = (3, 16)  # the fewest candidates that are worth a search, and the most

@@ -131,14 +131,14 @@ class Journal(JournalFileBackend):
     """
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        super().__init__(str(file), _Lock(file) if fcntl is not None else JournalFileOpenLock(str(file)))
+        self.file = file
+        super().__init__(str(file), _lock_of(file))
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         lines = "".join([json.dumps(log, separators=(",", ":")) + "\n" for log in logs])
         self._lock.acquire()
         try:
-            with self._file.open("rb+") as file:
+            with self.file.open("rb+") as file:
                 _cut_torn_line(file)
                 file.write(lines.encode())
                 file.flush()
@@ -150,12 +150,36 @@ class Journal(JournalFileBackend):
 class JournalFile(JournalStorage):
     """Optuna's journal, of which only what is new is looked at: its own reading goes through all trials every time."""
 
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(journal)
+        self._first = _lock_of(journal.file.with_name(f"{journal.file.name}.first"))
+
+    def settle(self, study_id: int, key: str, value: Any) -> None:
+        """Set an attribute of a study that has none of the name: of several at once the first."""
+        self._set(study_id, key, value, lambda there: key not in there)
+
+    def raise_to(self, study_id: int, key: str, value: int) -> None:
+        """Set an attribute of a study to a number, unless it is a larger one."""
+        self._set(study_id, key, value, lambda there: there.get(key, -math.inf) < value)
+
+    def _set(self, study: int, key: str, value: Any, allowed: Callable[[dict[str, Any]], bool]) -> None:
+        self._first.acquire()
+        try:
+            if allowed(self.get_study_user_attrs(study)):
+                self.set_study_user_attr(study, key, value)
+        finally:
+            self._first.release()
+
     def news(self, study_id: int, after: int, watched: Collection[int], known: str) -> list[FrozenTrial]:
         """Trials that began after the one whose identity is `after`, and the `watched` ones, by number (see `Database.news`)."""
         with self._thread_lock:
             self._sync_with_backend()
             there, trials = self._replay_result._study_id_to_trial_ids[study_id], self._replay_result._trials
             return [trials[identity] for identity in sorted([*watched, *there[bisect_right(there, after) :]])]
+
+
+def _lock_of(file: Path) -> JournalFileOpenLock:
+    return _Lock(file) if fcntl is not None else JournalFileOpenLock(str(file))
 
 
 def _cut_torn_line(file: BinaryIO) -> None:

@@ -121,7 +121,7 @@ class Study:
         recipe = json.loads(evaluation["recipe"])
         optimizer = f"{recipe['optimizer']['name']}, lr {recipe['optimizer']['lr']:g}"
         how = f"{recipe['epochs']} epochs of {optimizer}, batch {recipe['batch']}"
-        return f"{evaluation['data']} at {self.question.image} px, {self.question.limits}; {how}"
+        return f"{evaluation['data']} {self.question.ground.at}, {self.question.limits}; {how}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain values: the question, and every trial with its design, cost, curve, time, host, versions and reason."""

@@ -138,16 +138,18 @@ class Worker:
         self.ledger.finish(trial, self.goal.values(accuracy, costs), accuracy, costs, _since(started))
 
     def _costs(self, trial: Trial) -> dict[str, float]:
-        """What the goal weighs."""
-        name = self.goal.measured
+        """What the goal weighs, and the bytes and milliseconds that are limited."""
+        limits, image, name = self.ground.limits, self.ground.image, self.goal.measured
+        limited = [limit.name for limit in limits.more]
+        found = {name: value for name, value in limits.costs(trial.design, image).items() if name in limited} if limited else {}
         if not name:
-            return {}
+            return found
         if name in ("params", "macs", "acts"):
-            return {name: float(getattr(trial, name))}
-        made = self.ground.limits.cost(trial.design, self.ground.image)
+            return found | {name: float(getattr(trial, name))}
+        made = limits.cost(trial.design, image)
         value = {"memory": made.memory.training, "inference_memory": made.memory.inference, "latency": made.milliseconds}[name]
         assert value is not None
-        return {name: float(value)}
+        return found | {name: float(value)}
 
     def _failed(self, trial: Trial, reason: str, started: float) -> None:
         self.ledger.fail(trial, reason, _since(started))

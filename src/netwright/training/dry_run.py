@@ -20,7 +20,7 @@ from netwright.data import Listing, Pictures, Source
 from netwright.data.memory import memory
 from netwright.errors import NetwrightError
 from netwright.graph import Design, trace
-from netwright.preprocessing import Preprocessing
+from netwright.preprocessing import Squeezed, View, whole
 from netwright.progress import Progress
 from netwright.runtime import build
 from netwright.runtime.weights import open_weights
@@ -168,10 +168,11 @@ class _Noise:
         return self._block[np.arange(len(self))[places] % len(self._block)]
 
 
-def noise(listing: Listing, side: int, channels: int) -> Pictures:
-    """As many pictures of noise as are listed, with their labels."""
-    pixels: Any = _Noise(len(listing), side, channels)
-    return Pictures(pixels, listing.labels, listing.names)
+def noise(listing: Listing, shown: View, channels: int) -> Pictures:
+    """As many pictures of noise as are listed, with their labels; what is squeezed was as wide as photographs are."""
+    pixels: Any = _Noise(len(listing), shown.image, channels)
+    aspects = np.full(len(listing), 4 / 3, np.float32) if isinstance(shown, Squeezed) else None
+    return Pictures(pixels, listing.labels, listing.names, aspects=aspects)
 
 
 class _Measured:
@@ -181,9 +182,9 @@ class _Measured:
         self.job, self.tell = job, tell
         plan, recipe = job.plan, job.recipe
         source, data = plan.source, plan.data
-        stored, side, channels = plan.stored(recipe.augment).image, plan.image, source.channels
+        stored, side, channels = plan.stored(recipe.augment), plan.image, source.channels
         normalize = Normalize((0.5,) * channels, (0.25,) * channels)
-        shown = noise(data.test if data.validation is None else data.validation, side, channels)
+        shown = noise(data.test if data.validation is None else data.validation, plan.shown, channels)
         classes = len(source.classes)
         self.task = Task(noise(data.train, stored, channels), normalize, side, source.mirror, classes, shown)
         self.model = build(design, side, channels=channels, seed=plan.seed)
@@ -319,7 +320,7 @@ def _endless(batches: Batches, epoch: int) -> Generator[Batch]:
 
 def _counted(plan: Plan, recipe: Recipe) -> tuple[int, int]:
     """Steps of an epoch, and the images shown in all of them."""
-    task = Task(noise(plan.data.train, 1, 1), Normalize((0.5,), (0.5,)), 1, False, len(plan.source.classes))
+    task = Task(noise(plan.data.train, whole(1), 1), Normalize((0.5,), (0.5,)), 1, False, len(plan.source.classes))
     batches = Batches(task, recipe, 0, Where(torch.device("cpu"), torch.contiguous_format))
     return batches.steps, recipe.epochs * batches.different * recipe.augment.repeats
 
@@ -330,19 +331,20 @@ def _memory_there(device: torch.device) -> int:
     return memory()
 
 
-def _listed(job: Job) -> list[tuple[Listing, Preprocessing]]:
+def _listed(job: Job) -> list[tuple[Listing, View]]:
     """The parts that have to be decoded, and how they are shown."""
     plan, data = job.plan, job.plan.data
-    parts = [(data.train, plan.stored(job.recipe.augment)), (data.test, plan.shown)]
+    parts: list[tuple[Listing, View]] = [(data.train, plan.stored(job.recipe.augment)), (data.test, plan.shown)]
     parts += [(data.validation, plan.shown)] if data.validation is not None else []
     return [(part, shown) for part, shown in parts if plan.source.contents.ready(part.names[:1], shown) is None]
 
 
 def _cached(job: Job) -> int:
-    """Bytes of the decoded pictures on disk, with a checksum of 8 bytes for each."""
+    """Bytes of the decoded pictures on disk, with 8 for the checksum of each, and 8 for the aspect of one that is squeezed."""
     if job.cache is None or job.plan.source.contents.stamps(()) is None:  # only files are kept there
         return 0
-    return sum(len(part) * (shown.image**2 * job.plan.source.channels + 8) for part, shown in _listed(job))
+    channels = job.plan.source.channels
+    return sum(len(part) * (shown.image**2 * channels + 8 + 8 * isinstance(shown, Squeezed)) for part, shown in _listed(job))
 
 
 def _reading(job: Job) -> float | None:
@@ -356,7 +358,7 @@ def _reading(job: Job) -> float | None:
     return seconds
 
 
-def _decoding(source: Source, part: Listing, shown: Preprocessing) -> float | None:
+def _decoding(source: Source, part: Listing, shown: View) -> float | None:
     begun, times = time.perf_counter(), list[float]()
     for place in np.linspace(0, len(part) - 1, min(DECODED, len(part))).astype(int):
         if time.perf_counter() - begun > READING:

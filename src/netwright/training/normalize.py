@@ -14,7 +14,8 @@ from netwright.data.pictures import Array
 
 def to_batch(pixels: Array) -> Tensor:
     """(n, height, width, channels) uint8 -> (n, channels, height, width) float in 0..1, channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div_(255)
+    usable = np.require(pixels, requirements=("C", "W"))  # torch warns of arrays that may not be written
+    return torch.from_numpy(usable).permute(0, 3, 1, 2).float().div_(255)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from netwright.data import Data, Listing, Pictures, Source, open_source
 from netwright.data.listings import joined
 from netwright.errors import NetwrightError
 from netwright.graph import DEFAULT_IMAGE, Design, trace
-from netwright.preprocessing import Preprocessing, whole
+from netwright.preprocessing import Preprocessing, View, whole
 from netwright.progress import Progress
 from netwright.runtime.weights import Weights
-from netwright.training.engine.augment import stored_side
+from netwright.training.engine.augment import stored
 from netwright.training.normalize import Normalize
 from netwright.training.recipes.recipe import Augmentation
 
@@ -59,12 +59,9 @@ class Plan:
             return whole(self.image)
         return self.weights.preprocessing.of_channels(self.source.channels).at(self.image)
 
-    def stored(self, augment: Augmentation) -> Preprocessing:
-        """How training pictures are kept: larger than the image, so that crops lose no detail, but not beyond their own size."""
-        side = stored_side(augment, self.image)
-        if augment.cropped(self.image) == "resized" and self.source.image is not None:
-            side = min(side, max(self.image, self.source.image))
-        return whole(side)
+    def stored(self, augment: Augmentation) -> View:
+        """How training pictures are kept."""
+        return stored(augment, self.image, self.source.image)
 
     def check_classes(self, pictures: Pictures) -> None:
         """Raise NetwrightError for a class that is left without a picture to train on."""

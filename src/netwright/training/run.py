@@ -16,7 +16,7 @@ from netwright.data import Listing, Pictures, Source, open_source, store
 from netwright.errors import FailedError, NetwrightError
 from netwright.files import read_json
 from netwright.graph import Design, read_design, trace
-from netwright.preprocessing import Preprocessing
+from netwright.preprocessing import Preprocessing, View
 from netwright.progress import Progress
 from netwright.runtime import build
 from netwright.runtime.weights import open_weights, save_weights
@@ -205,7 +205,7 @@ def held_out_part(run: Run, source: Source) -> Listing:
 def read_with_bar(
     source: Source,
     listing: Listing,
-    shown: Preprocessing,
+    shown: View,
     progress: Progress,
     *,
     skip_bad: bool = False,

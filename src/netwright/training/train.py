@@ -18,7 +18,7 @@ from netwright.data import BadPictureError, Listing, Pictures, Source
 from netwright.errors import NetwrightError
 from netwright.files import Output, kept_or_temporary, read_json, write_json
 from netwright.graph import DEFAULT_IMAGE, Design, own_image, to_json, trace
-from netwright.preprocessing import Preprocessing
+from netwright.preprocessing import View
 from netwright.progress import Progress
 from netwright.report.pages import Beside, run_page
 from netwright.runtime import build
@@ -62,7 +62,7 @@ class Job:
         """Where this process computes."""
         return device_of(self.machine, local_device())
 
-    def pictures(self, listing: Listing, shown: Preprocessing, skip_bad: bool) -> Pictures:
+    def pictures(self, listing: Listing, shown: View, skip_bad: bool) -> Pictures:
         """Decoded pictures, from the cache where they are there; those that cannot be read are said, or an error."""
         source, progress, workers = self.plan.source, self.progress, self.machine.workers or None
         try:

@@ -15,7 +15,7 @@ from netwright.lab.picture import Figure, races_figure
 from netwright.lab.racing import Race, race
 from netwright.lab.starting import starting
 from netwright.lab.tracks import Track, tracks
-from netwright.lab.trajectory import finite, run
+from netwright.lab.trajectory import run
 from netwright.lab.tuning import tuned
 from netwright.lab.views import plane_of, window_around
 from netwright.report.charts import COLOURS, Window, contour_lines, to_png
@@ -23,13 +23,13 @@ from netwright.web.exchange import Plain, Workbench
 from netwright.web.jobs import Job
 from netwright.web.lab_asked import LANDSCAPE_SETTINGS, MOST, SETTINGS, Asked, asked_window, defaults_of, many_asked, word
 
-_LONG = 2000  # steps taken one by one (of methods that cannot share an optimizer) that are too long to wait for
+_LONG = 2500  # steps of optimizers, about a second: more is a long action
 
 
 def walked(workbench: Workbench, question: Plain) -> Plain:
-    """Tracks; of methods that are slow to run, a long action that gives them."""
+    """Tracks; where they take long, a long action that gives them."""
     asked = Asked.of(question)
-    if asked.alone <= _LONG:
+    if asked.steps <= _LONG:
         return _walked(asked)
     return workbench.jobs.start("a race", lambda job: _walked(asked, job))
 
@@ -99,8 +99,10 @@ def _usual_window(place: Landscape) -> Window:
 
 def _walked(asked: Asked, job: Job | None = None) -> Plain:
     """The tracks of each optimizer from each start; of the one that is followed, its updates with their numbers."""
-    lowest, made, rows = asked.landscape.lowest, [], []
-    for method in asked.methods:
+    made, rows = [], []
+    for number, method in enumerate(asked.methods):
+        if job:
+            job.step(number, len(asked.methods), method.name)
         found = tracks(
             asked.landscape,
             method,
@@ -110,30 +112,28 @@ def _walked(asked: Asked, job: Job | None = None) -> Plain:
             noise=asked.noise,
             step=job.step if job else None,
         )
-        made += [_track(method, number, track, asked, lowest) for number, track in enumerate(found)]
+        made += [_track(method, start, track, asked.landscape) for start, track in enumerate(found)]
         rows.append({"optimizer": method.name, "settings": method.told(), "ended": found[0].ended})
-    return {"tracks": made, "rows": rows, "steps": _steps(asked)}
+    return {"tracks": made, "rows": rows, "formulas": _formulas(asked)}
 
 
-def _track(method: Method, number: int, track: Track, asked: Asked, lowest: float) -> Plain:
-    end = (float(track.places[-1][0]), float(track.places[-1][1]))
+def _track(method: Method, start: int, track: Track, place: Landscape) -> Plain:
     return {
         "name": method.name,
-        "start": number,
-        "places": _flat(track.places, _digits(window_around(asked.landscape, [asked.landscape.start])) + 2),
-        "losses": [float(f"{value:.5g}") for value in (track.losses - lowest).tolist()],
+        "start": start,
+        "places": _flat(track.places, _digits(window_around(place, [place.start])) + 2),
+        "losses": [float(f"{value:.5g}") for value in (track.losses - place.lowest).tolist()],
         "evaluations": track.evaluations.tolist(),
         "ended": track.ended,
-        "distance": None if track.ended == "diverged" else asked.landscape.nearest(end)[1],
     }
 
 
-def _steps(asked: Asked) -> list[Plain]:
-    """The steps of the optimizer that is followed, from the first start."""
+def _formulas(asked: Asked) -> list[str]:
+    """The updates of the optimizer that is followed, from the first start; none for the start itself."""
     for method in asked.methods:
         if method.name == asked.follow:
             made = run(asked.landscape, method, start=asked.starts[0], budget=asked.budget, seed=asked.seed, noise=asked.noise)
-            return [{"gradient": finite(step.gradient), "formula": step.formula} for step in made.steps]
+            return [step.formula for step in made.steps]
     return []
 
 

@@ -54,9 +54,9 @@ class Asked:
         )
 
     @property
-    def alone(self) -> int:
-        """Steps that must be taken one by one: those of methods that cannot share an optimizer."""
-        return len(self.starts) * self.budget * sum(not can_share(method) for method in self.methods)
+    def steps(self) -> int:
+        """Steps of optimizers until all is walked: once for all starts, unless a method cannot share its optimizer."""
+        return self.budget * sum(1 if can_share(method) else len(self.starts) for method in self.methods)
 
 
 def many_asked(question: Plain) -> list[Asked]:

@@ -106,7 +106,7 @@ class Predicting:
         run, pixels = self._seen(picture)
         found = heat(run, pixels, kind, name, None if job is None else lambda done, total: job.step(done, total, "covering"))
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(np.vectorize(lambda value: f"{value:.6g}")(found).tolist())
+        csv.writer(text, lineterminator="\n").writerows([f"{value:.6g}" for value in row] for row in found.tolist())
         numbers = {"most": float(found.max()), "least": float(found.min()), "shape": found.shape, "csv": text.getvalue()}
         return {"kind": kind, "class": name, "overlay": _address(overlay(found, run.image)), **numbers}
 

@@ -54,27 +54,41 @@ class ResNet(Design):
 class CifarResNet(Design):
     """Three stages for 32 px, 6n + 2 layers (Section 4.2). Weight names: the widely used public ones.
 
-    Shortcuts subsample and pad with zeros (option A), as the paper does on CIFAR-10. `width` is the first stage's
-    and doubles from stage to stage, or there is one for each.
+    Shortcuts subsample and pad with zeros (option A), as the paper does on CIFAR-10. `depth` is that of every stage, or there is
+    one for each, and so for `width`, which else doubles from stage to stage. Other numbers of stages than three, and a stem that
+    strides, are not the paper's: they suit smaller and larger pictures.
     """
 
-    depth: Count = 3
+    depth: Count | tuple[Count, ...] = 3
     block: Block = Basic("pad")
-    width: Count | tuple[Count, Count, Count] = 16
+    width: Count | tuple[Count, ...] = 16
+    stem_stride: Count = 1
     classes: Size = 10
     resolution: Count = 32
 
     initial: ClassVar[Initial] = Initial(conv=he("in"), head=he("in"))
 
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Blocks of each stage."""
+        if isinstance(self.depth, tuple):
+            return self.depth
+        return (self.depth,) * (len(self.width) if isinstance(self.width, tuple) else 3)
+
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        widths = doubled(self.width, 3)
-        x = x.section("stem", cifar_stem, widths[0])
-        for i, width in enumerate(widths):
-            x = x.block(f"layer{i + 1}", stage, self.block, self.depth, width, 1 if i == 0 else 2)
+        widths = doubled(self.width, len(self.depths))
+        x = x.section("stem", cifar_stem, widths[0], self.stem_stride)
+        for i, (depth, width) in enumerate(zip(self.depths, widths, strict=True)):
+            x = x.block(f"layer{i + 1}", stage, self.block, depth, width, 1 if i == 0 else 2)
         return x.section("head", cifar_head, self.classes)
 
+    def check(self) -> None:
+        if isinstance(self.depth, tuple) and isinstance(self.width, tuple):
+            same_length(self, "depth", "width")
+
     def resized(self, by: Resizing) -> CifarResNet:
-        return self.replace(depth=by.depth(self.depth), width=tuple(map(by.width, doubled(self.width, 3))))
+        depth = tuple(map(by.depth, self.depth)) if isinstance(self.depth, tuple) else by.depth(self.depth)
+        return self.replace(depth=depth, width=tuple(map(by.width, doubled(self.width, len(self.depths)))))
 
 
 def resnet_stem(x: FeatureMap, width: int, deep: int) -> FeatureMap:
@@ -92,9 +106,9 @@ def resnet_head(x: FeatureMap, classes: int) -> FeatureMap:
     return classify(x.global_pool("avgpool"), "fc", classes)
 
 
-def cifar_stem(x: FeatureMap, width: int) -> FeatureMap:
-    """One 3x3 convolution: small pictures keep their size."""
-    return x.conv("conv1", width, 3).norm("bn1").relu()
+def cifar_stem(x: FeatureMap, width: int, stride: int) -> FeatureMap:
+    """One 3x3 convolution: with a stride of 1 small pictures keep their size."""
+    return x.conv("conv1", width, 3, stride).norm("bn1").relu()
 
 
 def cifar_head(x: FeatureMap, classes: int) -> FeatureMap:

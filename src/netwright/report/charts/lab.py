@@ -106,7 +106,11 @@ def contour_lines(plane: Plane, count: int = 14) -> list[tuple[float, Array]]:
     low, high = float(finite.min()), float(finite.max())
     shares = (np.arange(1, count + 1) / (count + 1)) ** 2.2
     generator = contourpy.contour_generator(plane.xs, plane.ys, plane.losses)
-    return [(float(share), line) for share in shares for line in generator.lines(low + (high - low) * float(share))]
+    made: list[tuple[float, Array]] = []
+    for share in shares.tolist():
+        lines: Any = generator.lines(low + (high - low) * share)
+        made += [(share, line) for line in lines]
+    return made
 
 
 def contours(plane: Plane, count: int = 14) -> Rows:

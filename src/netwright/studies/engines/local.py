@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,24 @@ LOOK = 0.5  # seconds between two looks at the processes
 RESTARTS = 20  # of all workers of a study together
 ENDING = 10.0  # seconds for a worker to give back its trial
 MISTAKE = 2  # the exit code of a user's mistake: another start makes it again
+
+
+def leashed() -> None:
+    """From now on this process is told to end (SIGTERM) as soon as its standard input closes: with whoever started it."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 1024):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _let_go(process: subprocess.Popen[bytes] | None) -> None:
+    """Close the pipe of a process that has ended."""
+    if process is not None and process.stdin is not None:
+        process.stdin.close()
 
 
 @dataclass
@@ -42,6 +61,7 @@ class Processes:
                     code = process.poll() if process is not None else None
                     if code is None:
                         continue
+                    _let_go(process)
                     processes[place] = None
                     if code:
                         restarts += 1
@@ -65,17 +85,18 @@ class Processes:
                     process.wait(ENDING)
                 process.kill()
                 process.wait()
+            for ended in processes:
+                _let_go(ended)
 
     def _start(self, place: int) -> subprocess.Popen[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        words = [sys.executable, "-m", "netwright", "search", *self.words, "--threads", str(self.threads)]
+        words = [sys.executable, "-m", "netwright", "search", *self.words, "--threads", str(self.threads), "--leashed"]
         path = os.pathsep.join(path or os.curdir for path in sys.path)
         environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads), "PYTHONPATH": path}
         with self._log(place).open("ab") as log:
-            # a session of their own: Ctrl-C is for this process, which tells them
-            return subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-            )
+            # a session of their own: Ctrl-C is for this process, which tells them. The pipe closes when this process ends,
+            # however it does: leashed workers see it
+            return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True)
 
     def _log(self, place: int) -> Path:
         return self.folder / f"worker-{place + 1}.log"

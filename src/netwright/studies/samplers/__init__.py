@@ -11,11 +11,12 @@ SAMPLERS = {
     "random": "random designs within the limits: the default, and hard to beat by much in short studies",
     "evolution": "regularized evolution: the best of the young has a child that differs in one choice",
     "local": "local search: the neighbours of the best design, until none is better; then from a random one",
+    "grid": "every design of a finite space once, in order: as many trials as it has designs",
     "tpe": "tree-structured Parzen estimator: what sets the good trials apart, by Optuna",
     "nsga2": "NSGA-II: generations of parents and children, by Optuna; made for a front of accuracy and a cost",
     "controller": "an LSTM that writes designs choice by choice and learns by REINFORCE, as Zoph & Le's",
 }
-FRONTS = ("random", "nsga2")  # these can be after two values
+FRONTS = ("random", "grid", "nsga2")  # these can be after two values
 
 
 def sampler(name: str, ground: Ground, goal: Goal) -> Sampler:
@@ -27,7 +28,9 @@ def sampler(name: str, ground: Ground, goal: Goal) -> Sampler:
         hint = did_you_mean(name, SAMPLERS) or f"; there are {', '.join(SAMPLERS)}"
         raise NetwrightError(f"unknown sampler {name!r}{hint}")
     if goal.kind == "pareto" and name not in FRONTS:
-        raise NetwrightError(f"the sampler {name} cannot search for a front of {goal}: take {' or '.join(FRONTS)}")
+        raise NetwrightError(
+            f"the sampler {name} cannot search for a front of {goal}: take {', '.join(FRONTS[:-1])} or {FRONTS[-1]}"
+        )
     if name == "tpe":  # imported when wanted: Optuna and torch take their time
         from netwright.studies.samplers.tpe import TPE
 
@@ -40,6 +43,10 @@ def sampler(name: str, ground: Ground, goal: Goal) -> Sampler:
         from netwright.studies.samplers.controller import Controller
 
         return Controller(ground)
+    if name == "grid":
+        from netwright.studies.samplers.grid import Grid
+
+        return Grid(ground)
     if name == "evolution":
         from netwright.studies.samplers.evolution import Evolution
 

@@ -144,9 +144,9 @@ class Batches:
     def _prepared(self, epoch: int, step: int, chosen: Tensor, pixels: Tensor, image: int, memory: Tensor | None = None) -> Batch:
         augment, device, processes = self.augment, self.where.device, self.where.processes
         pixels = pixels.to(device, non_blocking=True)
-        drawn: Drawn = draw(
-            augment, len(chosen), (pixels.shape[1], image), self.task.mirror, generator(self.seed, "augment", epoch, step)
-        )
+        chance, sides = generator(self.seed, "augment", epoch, step), (pixels.shape[1], image)
+        aspects = torch.from_numpy(self.task.train.aspects)[chosen] if self.task.train.aspects is not None else None
+        drawn: Drawn = draw(augment, len(chosen), sides, self.task.mirror, chance, aspects)
         every = torch.from_numpy(self.task.train.labels)[chosen]
         rows = processes.rows(len(chosen))
         labels = every[rows].to(device, non_blocking=True)
@@ -176,6 +176,8 @@ def _mixed(weights: Tensor, drawn: Drawn) -> Tensor:
 def contents_of(pictures: Pictures) -> str:
     """What tells pictures from others of the same names: a digest of their labels and pixels, or of the cache that holds them."""
     digest = hashlib.sha256(pictures.labels.tobytes())
+    if pictures.aspects is not None and (pictures.aspects != 1).any():
+        digest.update(pictures.aspects.tobytes())
     pixels = pictures.pixels
     if isinstance(pixels, Stored):
         digest.update(pixels.contents.encode())

@@ -60,15 +60,14 @@ class Augmentation(Value):
     """What is done to training pictures, drawn anew in every epoch.
 
     `crop`: "resized" cuts a random part of `area_least` to 1 of the picture's area, with sides from `aspect_least` to its
-    inverse, and resizes it (Szegedy et al. 2015; of the central square, which is what is kept of a picture); "shift" cuts the
-    network's size out of a picture kept at 256 / 224 of it (the notes' "resize 256, crop 224"); "pad" shifts by up to an
-    eighth, zeros outside; "none" shows the whole; "auto" is "pad" below 64 px, else "resized". `flip` mirrors half of the
-    pictures; "auto" leaves it out where a mirrored picture may be of another class: classes called by numbers may be digits.
-    `policy` "trivial" is TrivialAugment Wide (Müller & Hutter 2021), "rand" is RandAugment (Cubuk et al. 2020) with
-    `operations` of `magnitude` (0 to 10). `erasing` is the chance of a blanked box (Zhong et al. 2020). `mixup` and `cutmix`
-    are the alphas of their beta distributions (0: off); with both, a batch takes either with equal chance. `repeats` shows a
-    picture that many times in a batch, each augmented anew (repeated augmentation, Hoffer et al. 2020); an epoch keeps its
-    number of steps.
+    inverse, and resizes it (Szegedy et al. 2015); "shift" cuts a square out whose side is 224 / 256 of the picture's shorter
+    one (the notes' "resize 256, crop 224"); "pad" shifts the central square by up to an eighth, zeros outside; "none" shows
+    that square; "auto" is "pad" below 64 px, else "resized". `flip` mirrors half of the pictures; "auto" leaves it out where
+    a mirrored picture may be of another class: classes called by numbers may be digits. `policy` "trivial" is TrivialAugment
+    Wide (Müller & Hutter 2021), "rand" is RandAugment (Cubuk et al. 2020) with `operations` of `magnitude` (0 to 10).
+    `erasing` is the chance of a blanked box (Zhong et al. 2020). `mixup` and `cutmix` are the alphas of their beta
+    distributions (0: off); with both, a batch takes either with equal chance. `repeats` shows a picture that many times in a
+    batch, each augmented anew (repeated augmentation, Hoffer et al. 2020); an epoch keeps its number of steps.
     """
 
     crop: Literal["auto", "resized", "shift", "pad", "none"] = "auto"

@@ -22,7 +22,7 @@ export function waiting(announce) {
       if (job.total) Object.assign(bar, { max: job.total, value: job.done });
     };
     try {
-      const result = await work({ progress, signal: mine.signal });
+      const result = await Promise.race([work({ progress, signal: mine.signal }), aborted(mine.signal)]);
       show();
       return result;
     } catch (error) {
@@ -41,4 +41,11 @@ export function waiting(announce) {
   }
 
   return { element, run, stop };
+}
+
+/** Never fulfilled; fails as soon as the signal says so, though the work may take a while to hear of it. */
+function aborted(signal) {
+  return new Promise((_, fail) => {
+    signal.addEventListener("abort", () => fail(new DOMException("cancelled", "AbortError")), { once: true });
+  });
 }

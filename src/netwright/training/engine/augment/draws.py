@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from netwright.errors import NetwrightError
+from netwright.preprocessing import Squeezed, View, whole
 from netwright.training.engine.augment.policies import draw_policy
 from netwright.training.recipes.recipe import Augmentation
 
@@ -64,32 +65,57 @@ class Drawn:
         return replace(self, **made)
 
 
-def stored_side(augment: Augmentation, image: int) -> int:
-    """The side in px at which training pictures are kept for images of `image` px: larger where crops would lose detail."""
+def stored(augment: Augmentation, image: int, own: int | None = None) -> View:
+    """How training pictures are kept for images of `image` px: all of them and larger where crops are cut, else the square.
+
+    `own` is the shorter side of the pictures where all have one: they are not enlarged beyond it for resized crops.
+    """
     kind = augment.cropped(image)
-    return {"resized": round(1.25 * image), "shift": round(image / SHOWN)}.get(kind, image)
+    if kind == "resized":
+        side = round(1.25 * image)
+        return Squeezed(side if own is None else min(side, max(image, own)))
+    return Squeezed(round(image / SHOWN)) if kind == "shift" else whole(image)
 
 
-def draw(augment: Augmentation, n: int, sides: tuple[int, int], mirror: bool, generator: torch.Generator) -> Drawn:
+def draw(
+    augment: Augmentation,
+    n: int,
+    sides: tuple[int, int],
+    mirror: bool,
+    generator: torch.Generator,
+    aspects: Tensor | None = None,
+) -> Drawn:
     """Draw the augmentation of `n` pictures; `sides` are those of the stored picture and of the image, in px.
 
-    `mirror` is whether the pictures may be mirrored at all. The numbers depend on the arguments and the generator's state
-    only. What kind of crop "auto" is follows from the largest image that the stored side was made for, so that it stays
-    when images grow through a training.
+    `mirror` is whether the pictures may be mirrored at all. `aspects` (n,) are width / height of pictures that were squeezed
+    to the stored square: their crops are drawn as in the pictures themselves. The numbers depend on the arguments and the
+    generator's state only; what is drawn of the generator does not depend on the aspects. What kind of crop "auto" is follows
+    from the largest image that the stored side was made for, so that it stays when images grow through a training.
     """
-    stored, image = sides
-    boxes = _boxes(augment, n, stored, image, generator)
+    side, image = sides
+    kind = augment.cropped(max(side, image)) if augment.crop == "auto" else augment.crop
+    squeezed = torch.ones(n, dtype=torch.float64) if aspects is None else aspects.double()
+    boxes = _resized(augment, side, squeezed, generator) if kind == "resized" else _windows(kind, n, side, generator)
     flips = torch.rand(n, generator=generator) < (0.5 if augment.flip == "yes" or (mirror and augment.flip == "auto") else 0)
     operations, amounts = draw_policy(augment, n, image, generator)
     erased = _erased(augment.erasing, n, image, generator)
     mixing = _mixing(augment, image, generator)
+    if kind == "shift":
+        boxes = _along(boxes, side, squeezed, torch.rand(n, 2, generator=generator))
     return Drawn(boxes, flips, operations, amounts, erased, mixing, smooth=augment.policy == "rand")
 
 
-def _boxes(augment: Augmentation, n: int, stored: int, image: int, generator: torch.Generator) -> Tensor:
-    kind = augment.cropped(max(stored, image)) if augment.crop == "auto" else augment.crop
-    if kind == "resized":
-        return _fitting(stored, (augment.area_least, 1.0), (augment.aspect_least, 1 / augment.aspect_least), n, generator)
+def _resized(augment: Augmentation, side: int, squeezed: Tensor, generator: torch.Generator) -> Tensor:
+    """Boxes (n, 4) of random area and aspect; where none fits, the central one of the nearest aspect, as torchvision has it."""
+    low, high = augment.aspect_least, 1 / augment.aspect_least
+    boxes, found = _fitting(side, (augment.area_least, 1.0), (low, high), squeezed, generator)
+    largest = side * torch.stack([squeezed / low, high / squeezed], 1).clamp(max=1)  # (n, 2), height and width
+    sizes = largest.round().clamp(min=1).long()
+    return torch.where(found[:, None], boxes, torch.cat([(side - sizes) // 2, sizes], 1))
+
+
+def _windows(kind: str, n: int, stored: int, generator: torch.Generator) -> Tensor:
+    """Boxes (n, 4) of one size, squares."""
     side = max(1, round(stored * SHOWN)) if kind == "shift" else stored
     reach = {"shift": stored - side, "pad": 2 * (stored // 8)}.get(kind, 0)
     corners = torch.randint(reach + 1, (n, 2), generator=generator)
@@ -97,34 +123,47 @@ def _boxes(augment: Augmentation, n: int, stored: int, image: int, generator: to
     return torch.cat([corners, torch.full((n, 2), side)], 1)
 
 
-def _fitting(
-    side: int, area: tuple[float, float], aspect: tuple[float, float], n: int, generator: torch.Generator, below: int = 0
-) -> Tensor:
-    """Boxes (n, 4) within a square: top, left, height, width; the first of ten that fits, else all of the square.
+def _along(boxes: Tensor, side: int, squeezed: Tensor, chance: Tensor) -> Tensor:
+    """Windows of a square as squares of a longer picture: shorter along its longer side, at more places, told by `chance`."""
+    sizes = (boxes[:, 2:] * torch.stack([squeezed, 1 / squeezed], 1).clamp(max=1)).round().clamp(min=1).long()
+    places = (boxes[:, :2] + chance.double()) * (side - sizes + 1) / (side - boxes[:, 2:] + 1)
+    return torch.cat([places.long(), sizes], 1)
 
-    Shares of the area are uniform, aspects log-uniform (width to height); sides are at most `side` - `below`.
+
+def _fitting(
+    side: int,
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+    squeezed: Tensor,
+    generator: torch.Generator,
+    below: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """Boxes (n, 4) within a square: top, left, height, width; the first of ten that fits. And (n,) whether one does.
+
+    Shares of the area are uniform, aspects log-uniform (width to height) before pictures of aspects `squeezed` (n,) were
+    squeezed to the square; sides are at most `side` - `below`.
     """
+    n = len(squeezed)
     chance = torch.rand(n, ATTEMPTS, 2, generator=generator, dtype=torch.float64)
     areas = side * side * (area[0] + (area[1] - area[0]) * chance[..., 0])
     low, high = math.log(aspect[0]), math.log(aspect[1])
-    ratios = torch.exp(low + (high - low) * chance[..., 1])
+    ratios = torch.exp(low + (high - low) * chance[..., 1]) / squeezed[:, None]
     sizes = torch.stack([areas / ratios, areas * ratios], 2).sqrt().round().clamp(min=1).long()  # (n, attempts, 2)
     fits = (sizes <= side - below).all(2)
     first = fits.long().argmax(1)  # of equal values the first
     chosen = sizes[torch.arange(n), first]
-    chosen[~fits.any(1)] = side
     places = torch.rand(n, 2, generator=generator, dtype=torch.float64)
-    return torch.cat([(places * (side - chosen + 1)).long(), chosen], 1)
+    return torch.cat([(places * (side - chosen + 1)).long(), chosen], 1), fits.any(1)
 
 
 def _erased(chance: float, n: int, image: int, generator: torch.Generator) -> Tensor:
     if not chance:
         return torch.zeros(n, 4, dtype=torch.int64)
     happens = torch.rand(n, generator=generator) < chance
-    boxes = _fitting(image, ERASED_AREA, ERASED_ASPECT, n, generator, below=1)
-    happens &= (boxes[:, 2:] < image).all(1)
+    square = torch.ones(n, dtype=torch.float64)
+    boxes, found = _fitting(image, ERASED_AREA, ERASED_ASPECT, square, generator, below=1)
     boxes[:, 2:] += boxes[:, :2]
-    return torch.where(happens[:, None], boxes, 0)
+    return torch.where((happens & found)[:, None], boxes, 0)
 
 
 def _mixing(augment: Augmentation, image: int, generator: torch.Generator) -> Mixing | None:

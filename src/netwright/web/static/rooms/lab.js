@@ -123,7 +123,7 @@ class Lab {
   }
 
   addView(panel) {
-    const title = make("h2");
+    const title = make("h2", {}, panel.landscape);
     const plane = new Plane((start, done) => {
       this.activate(panel);
       this.setStart(panel, start, done);
@@ -184,7 +184,7 @@ class Lab {
       if (first && panel === this.panel) this.showControls("landscape", "optimizers");
     }
     if (walked) {
-      panel.steps = walked.steps.length ? { of: follow, list: walked.steps } : null;
+      panel.updates = walked.formulas.length ? { of: follow, formulas: walked.formulas } : null;
       panel.walked = walked;
       plane.time = this.time;
       plane.setTracks(walked.tracks, panel.start ?? panel.scene.start);
@@ -249,7 +249,7 @@ class Lab {
   // ---------------------------------------------------------------- what the controls do
 
   chooseLandscape(name) {
-    Object.assign(this.panel, newPanel(name), { scene: undefined, walked: undefined, steps: undefined });
+    Object.assign(this.panel, newPanel(name), { scene: undefined, walked: undefined, updates: null });
     this.changedPlace(this.panel);
   }
 
@@ -463,7 +463,7 @@ class Lab {
   }
 
   tellFormula() {
-    const { walked, steps } = this.panel;
+    const { walked, updates } = this.panel;
     if (!this.followChoice) {
       this.followChoice = make("select", { "aria-label": "Optimizer whose update is shown", onchange: () => {
         this.state.follow = this.followChoice.value;
@@ -479,11 +479,11 @@ class Lab {
     }
     this.followChoice.value = this.state.follow;
     const track = walked.tracks.find((one) => one.name === this.state.follow && one.start === 0);
-    if (!track || steps?.of !== this.state.follow) {
+    if (!track || updates?.of !== this.state.follow) {
       this.formulaText.replaceChildren(make("p", { class: "note" }, track ? "Being computed, or waiting for the start to be let go." : "Choose an optimizer."));
       return;
     }
-    const last = steps.list.length - 1, step = Math.min(stepsAt(track, this.time), last), { formula } = steps.list[step];
+    const last = updates.formulas.length - 1, step = Math.min(stepsAt(track, this.time), last), formula = updates.formulas[step];
     const lines = formula ? formula.split("; ").map((line) => make("code", {}, line)) : [make("p", { class: "note" }, "The start: no step has been taken.")];
     this.formulaText.replaceChildren(make("p", {}, `Step ${step} of ${last}`), ...lines);
   }

@@ -23,7 +23,7 @@ export class Plane {
   constructor(moved) {
     this.moved = moved;
     this.canvases = ["base", "trails", "heads"].map((name) => make("canvas", { class: name, "aria-hidden": "true" }));
-    this.handle = make("button", { class: "handle", type: "button" });
+    this.handle = make("button", { class: "handle", type: "button", hidden: true });
     this.element = make("div", { class: "plane" }, this.canvases, this.handle);
     this.tracks = [];
     this.time = 0;

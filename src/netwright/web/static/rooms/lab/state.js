@@ -66,7 +66,7 @@ function readPanel(text, about, known) {
     if (key === "noise") panel.noise = within(values[0], 0, 100);
     else if (key === "start" && values.length === 2) panel.start = values;
     else if (key === "window" && values.length === 4) panel.window = values;
-    else if (key in place.settings) panel.values[key] = values[0];
+    else if (Object.hasOwn(place.settings, key)) panel.values[key] = values[0];
     else if (setting && known.has(optimizer) && about.settings.includes(setting)) {
       (panel.settings[optimizer] ??= {})[setting] = values.length > 1 ? values : values[0];
     }
