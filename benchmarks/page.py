@@ -2,9 +2,9 @@
 
     python benchmarks/page.py [--rate 200] [--seconds 30] [--out FILE]
 
-The server is `netwright ui` as a process of its own. Queries are what sliders send: one of ten networks of the zoo, with width,
-depth and resolution each somewhere on its slider and a batch, so that hardly any query comes twice. They leave at the rate
-whatever the answers take (an open loop): a query that waits is counted with its wait. Beside them, the same queries in a program.
+The server is `netwright ui` as a process of its own. Queries are what sliders send, for ten networks of the zoo: one slider
+dragged after another, and, harder, width, depth and resolution all anywhere. They leave at the rate whatever the answers take
+(an open loop): a query that waits is counted with its wait. Beside them, the same queries within a Python program.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -30,21 +32,32 @@ from netwright.web.design_room import costed
 NETWORKS = (
     "resnet18 resnet50 efficientnet_b0 mobilenet_v2 regnetx_002 regnety_040 vgg16 resnet20_cifar mnasnet_a1 resnext50_32x4d"
 )
+SLIDERS = ("width", "depth", "resolution")
 CONNECTIONS = 16
 WARM = 3000  # queries before anything is measured
 Plain = dict[str, Any]
 
 
-def query(source: random.Random) -> Plain:
-    """Sliders somewhere: every value is one that the page's sliders have."""
-    asked: Plain = {
-        "net": source.choice(NETWORKS.split()),
-        "phi": 0,
-        "batch": source.randrange(1, 65),
-        "precision": "fp32",
-        "optimizer": "momentum",
-    }
-    return asked | {slider: round(source.randrange(10, 41) * 0.05, 2) for slider in ("width", "depth", "resolution")}
+def asked(source: random.Random, sliders: Plain) -> Plain:
+    use = {"phi": 0, "batch": source.choice((1, 8, 32, 64)), "precision": "fp32", "optimizer": "momentum"}
+    return {"net": source.choice(NETWORKS.split())} | use | sliders
+
+
+def dragged(seed: int) -> Iterator[Plain]:
+    """One slider after another is dragged over twenty of its values: many come again."""
+    source = random.Random(seed)
+    while True:
+        slider, place, step = source.choice(SLIDERS), source.randrange(10, 41), source.choice((-1, 1))
+        one = asked(source, {})
+        for i in range(20):
+            yield one | {slider: round(min(40, max(10, place + step * i)) * 0.05, 2)}
+
+
+def new(seed: int) -> Iterator[Plain]:
+    """All sliders anywhere: hardly any query comes twice."""
+    source = random.Random(seed)
+    while True:
+        yield asked(source, {slider: round(source.randrange(10, 41) * 0.05, 2) for slider in SLIDERS})
 
 
 class Page:
@@ -89,9 +102,9 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reques
     return answer
 
 
-async def load(page: Page, rate: int, seconds: float, seed: int) -> list[float]:
+async def load(page: Page, rate: int, seconds: float, queries: Iterator[Plain]) -> list[float]:
     """Seconds from when each query should have left to when its answer was there."""
-    source, taken = random.Random(seed), []
+    taken: list[float] = []
     waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
     async def worker() -> None:
@@ -111,7 +124,7 @@ async def load(page: Page, rate: int, seconds: float, seed: int) -> list[float]:
     for i in range(int(rate * seconds)):
         due = started + i / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        waiting.put_nowait((due, page.request(query(source))))
+        waiting.put_nowait((due, page.request(next(queries))))
     await waiting.join()
     for one in workers:
         one.cancel()
@@ -138,13 +151,12 @@ def first_page(page: Page) -> float | None:
     return seconds
 
 
-def alone(count: int, seed: int) -> list[float]:
+def alone(count: int, queries: Iterator[Plain]) -> list[float]:
     """Seconds of the same queries within this process."""
-    source, taken = random.Random(seed), []
-    for _ in range(count):
-        asked = query(source)
+    taken = []
+    for query in islice(queries, count):
         started = time.perf_counter()
-        costed(asked)
+        costed(query)
         taken.append(time.perf_counter() - started)
     return taken
 
@@ -160,20 +172,20 @@ def measure(rate: int, seconds: float) -> str:
         page = Page(root)
         try:
             opened = first_page(page)
-            asyncio.run(load(page, rate, WARM / rate, seed=1))  # caches of a fixed size are full
+            asyncio.run(load(page, rate, WARM / rate, new(1)))  # caches of a fixed size are full
             before = page.memory()
-            first = asyncio.run(load(page, rate, seconds, seed=2))
+            first = asyncio.run(load(page, rate, seconds, dragged(2)))
             between = page.memory()
-            second = asyncio.run(load(page, rate, seconds, seed=3))
+            second = asyncio.run(load(page, rate, seconds, new(3)))
             after = page.memory()
         finally:
             page.close()
     lines = [
         "| queries | n | median, ms | 95 %, ms | 99 %, ms | slowest, ms |",
         "|---|--:|--:|--:|--:|--:|",
-        row(f"over the network, {rate} each second", first),
-        row("the same again, other values", second),
-        row("within a Python program, one after the other", alone(len(first), seed=2)),
+        row(f"sliders dragged, {rate} each second", first),
+        row(f"every query new, {rate} each second", second),
+        row("every query new, in a Python program, one after the other", alone(len(second), new(3))),
         "",
         (
             f"Memory of the server after {WARM:,} queries, {seconds:g} s more and again {seconds:g} s more: "

@@ -8,7 +8,8 @@ import netwright as nw
 from netwright.graph import Count, Design, Size
 from netwright.progress import Progress
 from netwright.studies import Goal
-from tests.studies.helpers import SMALL, worth
+from tests.studies.evaluators import worth
+from tests.studies.helpers import SMALL
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 QUIET = Progress(quiet=True)

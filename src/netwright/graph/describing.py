@@ -98,7 +98,7 @@ def changed(value: Value, changes: Plain) -> tuple[Value | None, tuple[Fault, ..
     fields = _fields(type(value), changes, (), faults)
     if not faults:
         try:
-            return value.replace(**fields), ()
+            return (value.replace(**fields) if fields else value), ()
         except DesignError as error:
             faults.append(Fault((), str(error)))
     return None, tuple(faults)

@@ -49,19 +49,19 @@ def _append(rows: list[Row], graph: Graph, inputs: tuple[int, ...], prefix: str,
     """Append the layers of a graph that reads the rows `inputs`; returns the places of its outputs."""
     places: list[list[int]] = [[i] for i in inputs]  # of the maps that each node gives
     overwrites = graph.overwriting
-    for i, node in enumerate(graph.nodes[graph.inputs :], graph.inputs):
-        name = prefix + node.name
-        section = f"{block}.{node.section}" if block and node.section else node.section
-        if isinstance(node.layer, Item):
-            places.append([places[node.inputs[0]][node.layer.index]])
+    for i, (own, layer, sources, shape, label, _) in enumerate(graph.nodes[graph.inputs :], graph.inputs):
+        name = prefix + own
+        section = f"{block}.{label}" if block and label else label
+        if isinstance(layer, Item):
+            places.append([places[sources[0]][layer.index]])
             continue
-        read = tuple([places[j][0] for j in node.inputs])
-        if isinstance(node.layer, Layer):
-            shape: Shape = node.shape  # type: ignore[assignment]
+        read = (places[sources[0]][0],) if len(sources) == 1 else tuple([places[j][0] for j in sources])
+        if isinstance(layer, Layer):
             places.append([len(rows)])
-            rows.append(Row(name, stage or section or name, section or block or name, node.layer, shape, read, i in overwrites))
+            where = (name, stage or section or name, section or block or name)
+            rows.append(Row(*where, layer, shape, read, i in overwrites))  # type: ignore[arg-type]
         else:
-            places.append(_append(rows, node.layer, read, name + ".", stage or section or name, name))
+            places.append(_append(rows, layer, read, name + ".", stage or section or name, name))
     return [places[i][0] for i in graph.outputs]
 
 

@@ -83,7 +83,7 @@ def costed(plain: Plain) -> Plain:
     """What a network costs, and the same before it is scaled; or what is wrong with it."""
     try:
         asked = asked_of(plain)
-        row, before = asked.row(), asked.row(scaled=False)
+        row, before = asked.row(), asked.unscaled.row()
     except FaultyError as faulty:
         return faulty.to_json()
     texts = {"python": python_of(asked), "command": command_of(asked)}

@@ -82,9 +82,9 @@ class Asked:
         words += ["scaled"] if self.scaled[0] != self.design else []
         return ", ".join(words)
 
-    def cost(self, scaled: bool = True) -> Cost:
-        """Its cost, or that of the design before it is scaled. Raises FaultyError for what cannot be traced."""
-        design, image = self.scaled if scaled else (self.design, own_image(self.design))
+    def cost(self) -> Cost:
+        """What it costs. Raises FaultyError for what cannot be traced."""
+        design, image = self.scaled
         profile = own_profile()
         profile = profile if profile is not None and profile.precision == self.precision else None
         try:
@@ -101,14 +101,25 @@ class Asked:
         except NetwrightError as error:
             raise FaultyError([Fault(("design",), str(error))]) from None
 
-    def row(self, scaled: bool = True) -> Plain:
+    @property
+    def unscaled(self) -> Asked:
+        """The same before it is scaled: equal wherever the sliders are."""
+        return Asked(self.design, self.net, self.design, AS_IT_IS, 0.0, self.batch, self.precision, self.optimizer)
+
+    def row(self) -> Plain:
         """The totals: counts for one image, bytes and milliseconds for the batch, bytes by what they are for."""
-        return _row(self, scaled, own_profile())
+        moved = (self.times, self.phi) != (AS_IT_IS, 0.0)  # sliders give many of these, and would crowd out the others
+        return (_scaled_row if moved else _row)(self, own_profile())
 
 
-@lru_cache(maxsize=2048)
-def _row(asked: Asked, scaled: bool, profile: object) -> Plain:
-    made = asked.cost(scaled)
+@lru_cache(maxsize=1024)
+def _scaled_row(asked: Asked, profile: object) -> Plain:
+    return _row.__wrapped__(asked, profile)
+
+
+@lru_cache(maxsize=256)
+def _row(asked: Asked, profile: object) -> Plain:
+    made = asked.cost()
     row: Plain = Comparison((made,)).rows()[0]
     parts = ("parameters", "gradients", "state", "saved", "weights", "maps")
     return row | {"memory": {part: getattr(made.memory, part) for part in parts}, "layers": len(made.flat.rows) - 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import webbrowser
@@ -32,6 +33,7 @@ def serve(root: Path, *, port: int = 0, room: str = "design", browser: bool = Tr
     say(f"looking below {root.resolve()}; Ctrl-C ends it")
     server = make_server(app, address if browser else "")
     threading.Thread(target=design_room.listed, name="the zoo's list", daemon=True).start()  # before it is asked for
+    gc.set_threshold(100_000, 20, 50)  # else the collector looks at thousands of remembered blocks again and again
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:  # uvicorn has closed all, and raises it again
