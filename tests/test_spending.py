@@ -321,6 +321,7 @@ def test_a_candidate_past_the_end_is_not_begun(photos: Path, tmp_path: Path, mon
     from netwright.studies import trying
 
     monkeypatch.setattr(trying, "measured", lambda *_: Pace(1e6, 1e6))
+    monkeypatch.setattr(trying.Search, "seconds", lambda planned, pace: 1e6)
     run = nw.design(photos, macs="1M", image=24, minutes=0.2, out=tmp_path / "run", effort=Effort(epochs=1), progress=QUIET)
     found = run.result["search"]
     assert [c["number"] for c in found["candidates"]] == [1]

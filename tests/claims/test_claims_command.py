@@ -52,7 +52,7 @@ def test_a_run_prints_json_and_stores_result_figure_page_and_index(tmp_path: Pat
     assert list(one)[:7] == [*FIELDS[:4], "why", *FIELDS[4:6]]
     assert set(FIELDS) <= set(one)
     assert (one["verdict"], one["figure"]) == ("corrected", str(out / "a16-grouped-convolution.svg"))
-    assert one["evidence"]["macs_ratio"] == one["evidence"]["groups"]
+    assert one["evidence"]["macs_times_fewer"] == one["evidence"]["groups"]
     assert Path(one["figure"]).read_text().startswith("<svg role")
     text = (out / "a16-grouped-convolution.md").read_text()
     assert "**Corrected** (exact)" in text

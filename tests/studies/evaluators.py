@@ -28,18 +28,23 @@ def at_once(design: Design, seed: int, report: Report) -> float:
 
 
 def noted(design: Design, seed: int, report: Report) -> float:
-    """Takes $NOTED_SECONDS, reports three times, and writes down in the file $NOTED that it came to its end."""
+    """Takes $NOTED_SECONDS, reports three times, and writes down in the file $NOTED that it came to its end, and where."""
     for epoch in range(1, EPOCHS + 1):
         time.sleep(float(os.environ.get("NOTED_SECONDS", "0.05")) / EPOCHS)
         report(epoch, worth(design, seed))
     with Path(os.environ["NOTED"]).open("a") as file:
-        file.write(json.dumps([plain(design), seed]) + "\n")
+        file.write(json.dumps([plain(design), seed, os.getpid()]) + "\n")
     return worth(design, seed)
 
 
 def evaluations(notes: Path) -> list[tuple[str, int]]:
     """What `noted` wrote down: designs as JSON, and seeds."""
-    return [(design, seed) for design, seed in map(json.loads, notes.read_text().splitlines())]
+    return [(design, seed) for design, seed, _ in map(json.loads, notes.read_text().splitlines())]
+
+
+def processes(notes: Path) -> set[int]:
+    """In which processes `noted` came to its end."""
+    return {process for *_, process in map(json.loads, notes.read_text().splitlines())}
 
 
 def failing(design: Design, seed: int, report: Report) -> float:

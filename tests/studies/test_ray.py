@@ -40,8 +40,8 @@ def test_a_study_outlives_a_node(database: str, tmp_path: Path) -> None:
         search += ["--engine", "ray", "--address", told["address"], "--workers", "2", "-o", str(tmp_path / "out")]
         with subprocess.Popen(search, stdout=file, stderr=file, env=around, cwd=ROOT) as running:
             try:
-                _wait(lambda: len(_workers(notes)) == 2 and notes.read_text().count("\n") >= 4, running, log)
-                gone = _kill(told["second"]) & _workers(notes)
+                _wait(lambda: len(evaluators.processes(notes)) == 2 and notes.read_text().count("\n") >= 4, running, log)
+                gone = _kill(told["second"]) & evaluators.processes(notes)
                 assert running.wait(120) == 0, log.read_text()[-3000:]
             finally:
                 running.kill()
@@ -49,10 +49,6 @@ def test_a_study_outlives_a_node(database: str, tmp_path: Path) -> None:
     assert len(gone) == 1, "the node that was killed had a worker that had done trials"
     study = check(database, "ray", TRIALS, notes)
     assert json.loads((tmp_path / "out" / "result.json").read_text())["counts"]["complete"] == len(study)
-
-
-def _workers(notes: Path) -> set[int]:
-    return {int(line.split()[1]) for line in notes.read_text().splitlines()}
 
 
 def _wait(until: object, running: subprocess.Popen[bytes], log: Path) -> None:

@@ -242,7 +242,7 @@ def test_what_is_limited_is_measured_and_shown(tmp_path: Path) -> None:
         cost = nw.cost(trial.design, 32, profile=profile)
         assert trial.costs == {"latency": cost.milliseconds, "inference_memory": cost.memory.inference}
     page = (out / "report.html").read_text()
-    assert "<th>inference memory</th><th>latency</th>" in page.replace("\n", "")
+    assert '<th scope="col">inference memory</th><th scope="col">latency</th>' in page.replace("\n", "")
     assert f"<td>{study.best.costs['latency']:,.4g} ms</td>" in page
 
 

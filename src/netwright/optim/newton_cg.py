@@ -97,7 +97,7 @@ class NewtonCG(SecondOrder):
                 break
             hd = self._product(point, d) + damping * d
             curvature, size = dot(d, hd), dot(d, d)
-            if curvature <= steepest * size * torch.finfo(g.dtype).eps:  # negative, or nothing but rounding
+            if size == 0 or curvature <= steepest * size * torch.finfo(g.dtype).eps:  # negative, or nothing but rounding
                 return -g if j == 0 else z
             steepest = max(steepest, curvature / size)
             alpha = squares / curvature
