@@ -63,6 +63,7 @@ class Ledger:
         self._identities: list[int] = []  # the storage's own numbers for trials
         self._open: set[int] = set()  # numbers of the trials that may still change
         self._used: dict[int, int] = {}  # slot -> the trial that used it up
+        self._last = -1  # the highest of these slots
         self._lost: defaultdict[int, list[int]] = defaultdict(list)  # slot -> trials whose worker died over it
         self._low = 0  # all slots below are used up
         self._spread = random.Random(self.worker)
@@ -90,6 +91,7 @@ class Ledger:
                 self._open.discard(number)
                 if made.status in ENDED:
                     self._used[made.slot] = number
+                    self._last = max(self._last, made.slot)
                 elif made.reason:
                     self._lost[made.slot].append(number)
         return len(self._trials) - before
@@ -109,7 +111,7 @@ class Ledger:
     @property
     def ended(self) -> int:
         """How many of the wanted slots are used up, as of the last reading."""
-        return sum(slot < self.wanted for slot in self._used)
+        return len(self._used) if self._last < self.wanted else sum(slot < self.wanted for slot in self._used)
 
     @property
     def running(self) -> int:

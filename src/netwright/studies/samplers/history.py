@@ -22,6 +22,7 @@ class History:
         self.complete: list[Trial] = []
         self._taken: dict[str, int] = {}
         self._status: dict[int, str] = {}
+        self._settled = 0  # trials before this place are over, and not looked at again
 
     @property
     def taken(self) -> Mapping[str, int]:
@@ -31,10 +32,12 @@ class History:
     def read(self, trials: Sequence[Trial]) -> tuple[list[Trial], list[Trial]]:
         """The trials that are new, in the order of their numbers, and those that are newly over, as they finished.
 
-        A trial that is both new and over is in both. What ended stays as it was when it was first seen so.
+        A trial that is both new and over is in both. What ended stays as it was when it was first seen so. `trials` are all of a
+        study, in the order of their numbers: those from the first that runs are gone through.
         """
         begun, over = [], []
-        for trial in trials:
+        for place in range(self._settled, len(trials)):
+            trial = trials[place]
             before = self._status.get(trial.number)
             if before == trial.status or before in OVER:
                 continue
@@ -44,6 +47,8 @@ class History:
                 over.append(trial)
             self._status[trial.number] = trial.status
             self._count(trial, before is None)
+        while self._settled < len(trials) and trials[self._settled].status in OVER:
+            self._settled += 1
         over.sort(key=finishing)
         return begun, over
 
