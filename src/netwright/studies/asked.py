@@ -33,8 +33,8 @@ class Effort(Value):
 def recipe_for(epochs: int) -> Recipe:
     """What a design command trains with for so many epochs.
 
-    Pictures that are seen less than five times are not shifted or cropped: what crops teach takes longer than that (after one
-    epoch of Fashion-MNIST they cost a small network 7 of 86 points).
+    Pictures that are seen less than five times are not shifted or cropped: what crops teach takes longer than that
+    (benchmarks/results/designing.md).
     """
     recipe = Recipe(epochs=epochs)
     return recipe if epochs >= FEW else recipe.replace(augment=recipe.augment.replace(crop="none"))
