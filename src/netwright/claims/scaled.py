@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from netwright.claims.claim import LONG, Claim, Evidence, Numbers, Terms, Verdict
+from netwright.claims.drawing import intervals
 from netwright.claims.paired import gap, mean, shown_gaps, strictly
 from netwright.claims.reading import listed
 from netwright.graph import Design
@@ -84,12 +85,6 @@ def _judge_rules(found: Numbers) -> Verdict:
     return strictly(min(lows), min(highs), why)
 
 
-def _draw_gaps(found: Evidence) -> Any:
-    from netwright.report.charts.plain import intervals_chart
-
-    return intervals_chart([dict(row) for row in found.rows], "difference (points)", at=0)
-
-
 # ---------------------------------------------------------------- S14
 
 WIDTHS = (4, 8, 16)
@@ -139,6 +134,8 @@ def _judge_widths(found: Numbers) -> Verdict:
     return strictly(low, high, why)
 
 
+_GAPS = intervals("difference (points)", at=0)
+
 CLAIMS = (
     Claim(
         "s4-compound-scaling",
@@ -147,7 +144,7 @@ CLAIMS = (
         "Architectures, compound scaling",
         _rules,
         _judge_rules,
-        _draw_gaps,
+        _GAPS,
     ),
     Claim(
         "s14-width-scaling-saturates",
@@ -156,6 +153,6 @@ CLAIMS = (
         "Architectures, model scaling, Fig. 2.7",
         _widths,
         _judge_widths,
-        _draw_gaps,
+        _GAPS,
     ),
 )

@@ -7,6 +7,7 @@ import random
 from typing import Any
 
 from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, corrected, settled
+from netwright.claims.drawing import bars, lines
 from netwright.claims.reading import blocks, conv_of, convs, entered, is_depthwise, listed, longest, traced
 from netwright.claims.slips import growth, slip
 from netwright.graph import Flat, Graph, trace
@@ -52,12 +53,6 @@ def _judge_doubling(found: Numbers) -> Verdict:
         f"is {found['rule']:.2f}), and rounding carries them up to {100 * found['furthest_from_rule']:.0f} % off the rule"
     )
     return settled(right, why)
-
-
-def _draw_doubling(found: Evidence) -> Any:
-    from netwright.report.charts.plain import lines_chart
-
-    return lines_chart([dict(row) for row in found.rows], "phi", "times the macs of B0", log_y=True)
 
 
 # ---------------------------------------------------------------- S2
@@ -111,12 +106,6 @@ def _judge_per_stage(found: Numbers) -> Verdict:
         f"{max(found['macs_ratio']):.1f} times, for depths round up and the stem is not repeated"
     )
     return corrected(as_said, right, why)
-
-
-def _draw_per_stage(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "growth of the macs", "stage of B0")
 
 
 # ---------------------------------------------------------------- S3
@@ -219,12 +208,6 @@ def _judge_freedom(found: Numbers) -> Verdict:
     return slip(expected and free["RegNetX"] == 16, right, why, "16 is the number of A, from which RegNet is made")
 
 
-def _draw_freedom(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "degrees of freedom")
-
-
 # ---------------------------------------------------------------- S11
 
 
@@ -307,12 +290,6 @@ def _judge_depthwise(found: Numbers) -> Verdict:
     return settled(all(found[f"{name}_depthwise"] for name in inception) and found["efficientnet_b0_depthwise"] > 0, why)
 
 
-def _draw_depthwise(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "grouped convolutions")
-
-
 CLAIMS = (
     Claim(
         "s1-compound-doubling",
@@ -322,7 +299,7 @@ CLAIMS = (
         "Architectures, compound scaling",
         _doubling,
         _judge_doubling,
-        _draw_doubling,
+        lines("phi", "times the macs of B0", log_y=True),
     ),
     Claim(
         "s2-formulas-per-stage",
@@ -331,7 +308,7 @@ CLAIMS = (
         "EfficientNet questions, 5",
         _per_stage,
         _judge_per_stage,
-        _draw_per_stage,
+        bars("growth of the macs", "stage of B0"),
     ),
     Claim(
         "s3-b0-table-1",
@@ -348,7 +325,7 @@ CLAIMS = (
         "Architectures, RegNet",
         _freedom,
         _judge_freedom,
-        _draw_freedom,
+        bars("degrees of freedom"),
     ),
     Claim(
         "s11-parnet-depth",
@@ -366,6 +343,6 @@ CLAIMS = (
         "EfficientNet questions, 6",
         _depthwise,
         _judge_depthwise,
-        _draw_depthwise,
+        bars("grouped convolutions"),
     ),
 )

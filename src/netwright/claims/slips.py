@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, corrected
+from netwright.claims.drawing import bars
 from netwright.claims.reading import blocks, conv_of, convs, entered, is_depthwise, listed, readers, traced
 from netwright.graph import Flat, trace
 from netwright.graph.layers import Activation, Conv, Pool
@@ -254,12 +255,6 @@ def _near(found: list[float], said: list[int]) -> bool:
     return all(abs(a - b) < 0.2 for a, b in zip(found, said, strict=True))
 
 
-def _draw_formulas(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "exponent of the growth", "dimension that is scaled")
-
-
 # ---------------------------------------------------------------- X9: B0's phi
 
 
@@ -349,7 +344,7 @@ CLAIMS = (
         "EfficientNet questions, 5",
         _formulas,
         _judge_formulas,
-        _draw_formulas,
+        bars("exponent of the growth", "dimension that is scaled"),
     ),
     Claim("x9-b0-phi", EXACT, "EfficientNet-B0 has phi = 1.", "EfficientNet questions, 2", _phi, _judge_phi),
 )

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from netwright.claims.claim import LONG, Claim, Evidence, Numbers, Terms, Verdict, corrected
+from netwright.claims.drawing import intervals
 from netwright.claims.paired import gap, mean
 from netwright.claims.reading import longest, traced
 
@@ -63,12 +64,6 @@ def _judge_wide_or_deep(found: Numbers) -> Verdict:
     return corrected(more_params and more_macs and low > 1, more_params and not more_macs and low > 1, why)
 
 
-def _draw_times(found: Evidence) -> Any:
-    from netwright.report.charts.plain import intervals_chart
-
-    return intervals_chart([dict(row) for row in found.rows], "times as long", at=1)
-
-
 CLAIMS = (
     Claim(
         "a25-wide-or-deep",
@@ -77,6 +72,6 @@ CLAIMS = (
         "Architectures, Wide ResNet",
         _wide_or_deep,
         _judge_wide_or_deep,
-        _draw_times,
+        intervals("times as long", at=1),
     ),
 )

@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, settled
+from netwright.claims.drawing import bars
 from netwright.claims.reading import Convs, conv_of, convs, listed
 from netwright.costing.fields import counted, fields, windows
 from netwright.graph import Flat, Graph, own_image, trace
@@ -57,12 +58,6 @@ def _judge_stacks(found: Numbers) -> Verdict:
         f"{listed(found['acts_ratio'])} times its activations"
     )
     return settled(same and fewer and found["acts_ratio"] == found["depths"], why)
-
-
-def _draw_ratios(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "times those of the large convolution")
 
 
 # ---------------------------------------------------------------- A11
@@ -171,6 +166,8 @@ def _draw_zoo(found: Evidence) -> Any:
     return bars_chart(rows, "receptive field of the last map (px)")
 
 
+_RATIOS = bars("times those of the large convolution")
+
 CLAIMS = (
     Claim(
         "a4-stacked-convolutions",
@@ -180,7 +177,7 @@ CLAIMS = (
         "Architectures, VGG, stages",
         _stacks,
         _judge_stacks,
-        _draw_ratios,
+        _RATIOS,
     ),
     Claim(
         "a11-factorized-convolutions",
@@ -190,7 +187,7 @@ CLAIMS = (
         "Architectures, Inception v3; Inception-ResNet",
         _factorized,
         _judge_factorized,
-        _draw_ratios,
+        _RATIOS,
     ),
     Claim(
         "a31-receptive-fields",

@@ -6,6 +6,7 @@ from typing import Any
 
 from netwright.blocks import Bottleneck, Branches
 from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, settled
+from netwright.claims.drawing import bars, lines
 from netwright.claims.reading import Convs, Single, conv_of, listed, traced
 from netwright.claims.slips import slip
 from netwright.graph import trace
@@ -36,12 +37,6 @@ def _judge_grouped(found: Numbers) -> Verdict:
     why = f"with {listed(groups)} groups the params are {listed(params)} and the macs {listed(macs)} times fewer"
     therefore = f"both are G times fewer, where G^2 would be {listed(squares)}"
     return slip(params == groups and macs == squares, params == macs == groups, why, therefore)
-
-
-def _draw_grouped(found: Evidence) -> Any:
-    from netwright.report.charts.plain import lines_chart
-
-    return lines_chart([dict(row) for row in found.rows], "groups", "times fewer macs", log=True)
 
 
 # ---------------------------------------------------------------- A17
@@ -118,12 +113,6 @@ def _judge_widths(found: Numbers) -> Verdict:
     return settled(rounded == found["published"] and near, why)
 
 
-def _draw_widths(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "times the bottleneck's macs", "groups x width of a branch")
-
-
 # ---------------------------------------------------------------- A20
 
 
@@ -189,7 +178,7 @@ CLAIMS = (
         "Architectures, ResNeXt, grouped convolutions",
         _grouped,
         _judge_grouped,
-        _draw_grouped,
+        lines("groups", "times fewer macs", log=True),
     ),
     Claim(
         "a17-resnext-three-forms",
@@ -208,7 +197,7 @@ CLAIMS = (
         "Architectures, ResNeXt: parametrizing G and d",
         _widths,
         _judge_widths,
-        _draw_widths,
+        bars("times the bottleneck's macs", "groups x width of a branch"),
     ),
     Claim(
         "a20-squeeze-excitation-cost",

@@ -6,6 +6,7 @@ from typing import Any
 
 from netwright.blocks import NaiveInception
 from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, settled
+from netwright.claims.drawing import bars
 from netwright.claims.reading import Convs, entered, listed
 from netwright.costing.fields import fields
 from netwright.errors import DesignError
@@ -59,12 +60,6 @@ def _judge_naive(found: Numbers) -> Verdict:
         f"{found['naive_gmacs']:.1f} G macs instead of {found['real_gmacs']:.1f}"
     )
     return settled(found["least_growth"] > 0 and found["naive_gmacs"] > found["real_gmacs"], why)
-
-
-def _draw_channels(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "channels after the module")
 
 
 # ---------------------------------------------------------------- A9
@@ -165,7 +160,7 @@ CLAIMS = (
         "Architectures, Inception v1, naive module",
         _naive,
         _judge_naive,
-        _draw_channels,
+        bars("channels after the module"),
     ),
     Claim(
         "a9-one-by-one-convolution",

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, corrected, settled
+from netwright.claims.drawing import bars
 from netwright.claims.reading import BATCH, MEBI, longest
 from netwright.costing.lecture import lecture_memory
 from netwright.costing.memory import memory_of
@@ -80,12 +81,6 @@ def _judge_alexnet(found: Numbers) -> Verdict:
     return settled(min(shares) >= NEARLY and found["linear_layers"] == 3, why)
 
 
-def _draw_shares(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "share of the network (%)")
-
-
 # ---------------------------------------------------------------- A2
 
 
@@ -120,12 +115,6 @@ def _judge_parameters_against_activations(found: Numbers) -> Verdict:
         f"MB) up to batch {found['adam_until_batch_of_autograd']}"
     )
     return corrected(all(more.values()), any(more.values()), why)
-
-
-def _draw_megabytes(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "MB at batch 128")
 
 
 # ---------------------------------------------------------------- A5
@@ -168,12 +157,6 @@ def _judge_vgg16(found: Numbers) -> Verdict:
         f"{found['classifier_params']:,} params and takes {found['classifier_gflop']:.1f} GFLOP"
     )
     return corrected(constant and almost_five and rest, rest, why)
-
-
-def _draw_stages(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "macs for one image (G)")
 
 
 # ---------------------------------------------------------------- A7
@@ -244,12 +227,6 @@ def _judge_googlenet(found: Numbers) -> Verdict:
     return corrected(right and found["gflop"] < 0.4, right and 380 < found["gflop"] < 410, why)
 
 
-def _draw_googlenet(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "GFLOP at batch 128")
-
-
 CLAIMS = (
     Claim(
         "a1-alexnet-table",
@@ -259,7 +236,7 @@ CLAIMS = (
         "Architectures, AlexNet and its recap",
         _alexnet,
         _judge_alexnet,
-        _draw_shares,
+        bars("share of the network (%)"),
     ),
     Claim(
         "a2-alexnet-memory",
@@ -269,7 +246,7 @@ CLAIMS = (
         "Architectures, AlexNet, recap",
         _parameters_against_activations,
         _judge_parameters_against_activations,
-        _draw_megabytes,
+        bars("MB at batch 128"),
     ),
     Claim(
         "a5-vgg16-recap",
@@ -279,7 +256,7 @@ CLAIMS = (
         "Architectures, recap of VGG-16, and the comparison with GoogLeNet's final layers",
         _vgg16,
         _judge_vgg16,
-        _draw_stages,
+        bars("macs for one image (G)"),
     ),
     Claim(
         "a7-googlenet-figures",
@@ -289,6 +266,6 @@ CLAIMS = (
         "Architectures, Inception v1: stem, final layers and summary",
         _googlenet,
         _judge_googlenet,
-        _draw_googlenet,
+        bars("GFLOP at batch 128"),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netwright.claims.claim import EXACT, QUICK, Claim, Evidence, Numbers, Terms, Verdict, corrected, settled
+from netwright.claims.drawing import bars
 from netwright.claims.reading import blocks, conv_of, convs, entered, is_depthwise, listed, traced
 from netwright.graph import Flat
 from netwright.graph.layers import Conv, Linear
@@ -44,12 +45,6 @@ def _judge_separable(found: Numbers) -> Verdict:
         f"{found['network_times_fewer_macs']:.2f} times"
     )
     return corrected(min(ratios) >= 9.5 and max(ratios) <= 10, min(ratios) > 7.5 and max(ratios) < 9, why)
-
-
-def _draw_separable(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "times fewer macs", "separable convolution of MobileNet")
 
 
 # ---------------------------------------------------------------- A22
@@ -100,12 +95,6 @@ def _judge_collapse(found: Numbers) -> Verdict:
     )
     as_expected = all(abs(a - b) < 0.06 for a, b in zip(lost, found["expected"], strict=True))
     return settled(lost[0] > 0.5 and lost[-1] < 0.001 and error[-1] < 0.25 * error[0] and as_expected, why)
-
-
-def _draw_collapse(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "%", "channels of the space in which the ReLU is applied")
 
 
 # ---------------------------------------------------------------- A23
@@ -186,7 +175,7 @@ CLAIMS = (
         "Architectures, MobileNet, depthwise separable convolution",
         _separable,
         _judge_separable,
-        _draw_separable,
+        bars("times fewer macs", "separable convolution of MobileNet"),
     ),
     Claim(
         "a22-relu-loses-information",
@@ -195,7 +184,7 @@ CLAIMS = (
         "Architectures, MobileNet, inverted residual blocks",
         _collapse,
         _judge_collapse,
-        _draw_collapse,
+        bars("%", "channels of the space in which the ReLU is applied"),
     ),
     Claim(
         "a23-mobilenetv2-table",

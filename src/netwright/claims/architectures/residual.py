@@ -6,6 +6,7 @@ from typing import Any
 
 from netwright.blocks import Basic, Bottleneck
 from netwright.claims.claim import EXACT, Claim, Evidence, Numbers, Terms, Verdict, corrected, settled
+from netwright.claims.drawing import bars
 from netwright.claims.reading import Single, blocks, conv_of, convs, entered, traced
 from netwright.graph import Design, Graph, trace
 from netwright.graph.layers import Add, Conv
@@ -107,12 +108,6 @@ def _judge_bottleneck(found: Numbers) -> Verdict:
     return corrected(found["basic"] == 18 and found["bottleneck"] == 11, found["basic"] == 18 and found["bottleneck"] < 18, why)
 
 
-def _draw_bottleneck(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "weights (C^2)")
-
-
 # ---------------------------------------------------------------- A15
 
 TWEAKS = {"v1": "resnet50_v1", "B": "resnet50", "C": "resnet50c", "D": "resnet50d"}
@@ -155,12 +150,6 @@ def _judge_tweaks(found: Numbers) -> Verdict:
         f"{found['D_layers']}; macs: {cost}; C's stem adds {found['C_params'] - found['B_params']:,} params"
     )
     return settled(three and moved and found["C_gmacs"] > found["B_gmacs"] > found["v1_gmacs"], why)
-
-
-def _draw_tweaks(found: Evidence) -> Any:
-    from netwright.report.charts.plain import bars_chart
-
-    return bars_chart([dict(row) for row in found.rows], "macs for one image (G)", "form of ResNet-50")
 
 
 # ---------------------------------------------------------------- A24
@@ -206,7 +195,7 @@ CLAIMS = (
         "Architectures, bottleneck residual block",
         _bottleneck,
         _judge_bottleneck,
-        _draw_bottleneck,
+        bars("weights (C^2)"),
     ),
     Claim(
         "a15-resnet-tweaks",
@@ -216,7 +205,7 @@ CLAIMS = (
         "Architectures, further model tweaks",
         _tweaks,
         _judge_tweaks,
-        _draw_tweaks,
+        bars("macs for one image (G)", "form of ResNet-50"),
     ),
     Claim(
         "a24-no-shortcut-where-shapes-differ",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netwright.claims.claim import QUICK, Claim, Evidence, Numbers, Terms, Verdict, by_interval, settled
+from netwright.claims.drawing import intervals, lines
 from netwright.claims.reading import conv_of, convs, readers, traced
 from netwright.graph.layers import Activation, Add
 
@@ -86,12 +87,6 @@ def _judge_pooling(found: Numbers) -> Verdict:
     return by_interval(low, high, why)
 
 
-def _draw_pooling(found: Evidence) -> Any:
-    from netwright.report.charts.plain import intervals_chart
-
-    return intervals_chart([dict(row) for row in found.rows], "fewer errors with overlapping windows (points)", at=0)
-
-
 # ---------------------------------------------------------------- A27
 
 BLOCKS, WIDTH, EXAMPLES = 16, 64, 512
@@ -167,12 +162,6 @@ def _judge_last_relu(found: Numbers) -> Verdict:
     return settled(built and cannot and found["halving_missed_before"] < 0.2 and found["halving_missed_after"] > 0.9, why)
 
 
-def _draw_last_relu(found: Evidence) -> Any:
-    from netwright.report.charts.plain import lines_chart
-
-    return lines_chart([dict(row) for row in found.rows], "residual block", "mean value over that of the input")
-
-
 # ---------------------------------------------------------------- A30
 
 OUTPUTS = 256
@@ -223,12 +212,6 @@ def _judge_gratings(found: Numbers) -> Verdict:
     return settled(found["only_zfnet"] > 0 == found["only_alexnet"] and found["zfnet_highest"] > found["alexnet_highest"], why)
 
 
-def _draw_gratings(found: Evidence) -> Any:
-    from netwright.report.charts.plain import lines_chart
-
-    return lines_chart([dict(row) for row in found.rows], "frequency of the grating (cycles per px)", "apparent frequency")
-
-
 CLAIMS = (
     Claim(
         "a26-overlapping-pooling",
@@ -237,7 +220,7 @@ CLAIMS = (
         "Architectures, AlexNet, pooling layers",
         _pooling,
         _judge_pooling,
-        _draw_pooling,
+        intervals("fewer errors with overlapping windows (points)", at=0),
     ),
     Claim(
         "a27-skip-before-the-last-relu",
@@ -247,7 +230,7 @@ CLAIMS = (
         "Architectures, residual networks, remark on skip connections",
         _last_relu,
         _judge_last_relu,
-        _draw_last_relu,
+        lines("residual block", "mean value over that of the input"),
     ),
     Claim(
         "a30-zfnet-keeps-fine-gratings",
@@ -256,6 +239,6 @@ CLAIMS = (
         "Architectures, ZFNet",
         _gratings,
         _judge_gratings,
-        _draw_gratings,
+        lines("frequency of the grating (cycles per px)", "apparent frequency"),
     ),
 )

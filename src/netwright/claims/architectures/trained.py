@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from netwright.blocks import Bottleneck, Plain
 from netwright.claims.claim import LONG, Claim, Evidence, Numbers, Terms, Verdict
+from netwright.claims.drawing import intervals
 from netwright.claims.paired import gap, mean, percent, shown_gaps, strictly
 from netwright.claims.reading import listed
 from netwright.graph import Count, Design, FeatureMap, Size
@@ -94,12 +95,6 @@ def _judge_dead_filters(found: Numbers) -> Verdict:
 
 def _interval(found: Numbers, name: str) -> str:
     return f"the 95 % interval of the difference is {found[f'{name}_low']:.1f} to {found[f'{name}_high']:.1f} points"
-
-
-def _draw_gaps(found: Evidence) -> Any:
-    from netwright.report.charts.plain import intervals_chart
-
-    return intervals_chart([dict(row) for row in found.rows], "difference (points)", at=0)
 
 
 # ---------------------------------------------------------------- A6
@@ -289,6 +284,8 @@ def _judge_tweaked(found: Numbers) -> Verdict:
     return strictly(min(found[f"{step}_low"] for step in steps), min(found[f"{step}_high"] for step in steps), f"{why} points")
 
 
+_GAPS = intervals("difference (points)", at=0)
+
 CLAIMS = (
     Claim(
         "a3-dead-filters",
@@ -297,7 +294,7 @@ CLAIMS = (
         "Architectures, ZFNet",
         _dead_filters,
         _judge_dead_filters,
-        _draw_gaps,
+        _GAPS,
     ),
     Claim(
         "a6-growing-vgg",
@@ -307,7 +304,7 @@ CLAIMS = (
         "Architectures, VGG",
         _grown,
         _judge_grown,
-        _draw_gaps,
+        _GAPS,
     ),
     Claim(
         "a12-degradation",
@@ -316,7 +313,7 @@ CLAIMS = (
         "Architectures, residual networks",
         _degradation,
         _judge_degradation,
-        _draw_gaps,
+        _GAPS,
     ),
     Claim(
         "a19-more-groups",
@@ -325,7 +322,7 @@ CLAIMS = (
         "Architectures, ResNeXt, results",
         _more_groups,
         _judge_more_groups,
-        _draw_gaps,
+        _GAPS,
     ),
     Claim(
         "a28-auxiliary-classifiers",
@@ -334,7 +331,7 @@ CLAIMS = (
         "Architectures, Inception v1, auxiliary softmax",
         _auxiliary,
         _judge_auxiliary,
-        _draw_gaps,
+        _GAPS,
     ),
     Claim(
         "a29-resnet-tweaks-in-accuracy",
@@ -343,6 +340,6 @@ CLAIMS = (
         "Architectures, further model tweaks",
         _tweaked,
         _judge_tweaked,
-        _draw_gaps,
+        _GAPS,
     ),
 )
