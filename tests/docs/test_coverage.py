@@ -54,11 +54,9 @@ def test_a_command_is_documented(name: str) -> None:
     assert re.search(rf"{name}\b", documented()), "no page names it"
     for option in [p for p in command.params if isinstance(p, click.Option) and not p.hidden]:
         names = [*option.opts, *option.secondary_opts]
-        named = "|".join(rf"(?<![\w-]){re.escape(one)}(?![\w-])" for one in names)
         assert (option.help or "").strip(), f"{names} has no help"
-        assert re.search("|".join(rf"(?<![\w-]){re.escape(one)}(?![\w-])" for one in names), documented()), (
-            f"no page names {names}"
-        )
+        either = "|".join(rf"(?<![\w-]){re.escape(one)}(?![\w-])" for one in names)
+        assert re.search(either, documented()), f"no page names {names}"
 
 
 # ------------------------------------------------------------ public names
@@ -135,10 +133,10 @@ def test_public_functions_say_what_they_raise() -> None:
 
 # ------------------------------------------------------------ examples
 
-# half a minute at the least: tests/test_latency.py measures less of it
-UNTRIED = {"calibrate"}
-SLOW = {"export", "export_int8", "design", "search", "join_study", "read_study", "Study"}
-TRAINING = {"load", "Run", "evaluate", *SLOW}
+UNTRIED = {"calibrate"}  # half a minute at the least: tests/test_latency.py measures less of it
+STUDIES = {"search", "join_study", "read_study", "Study"}
+TRAINING = {"load", "Run", "evaluate", "export", "export_int8", "design", *STUDIES}
+SLOW = {"train", "grid_search", "bench", *TRAINING}
 
 
 @pytest.fixture(scope="module")
@@ -176,8 +174,8 @@ def tried(tests: list[doctest.DocTest]) -> int:
 def test_what_is_at_the_top_has_an_example_that_runs(
     name: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    studies = ("search", "join_study", "read_study", "Study")
-    monkeypatch.chdir(request.getfixturevalue("study" if name in studies else "place") if name in TRAINING else tmp_path)
+    where = "study" if name in STUDIES else "place"
+    monkeypatch.chdir(request.getfixturevalue(where) if name in TRAINING else tmp_path)
     monkeypatch.setenv("NETWRIGHT_CACHE", str(tmp_path / "cache"))
     if name == "train":
         make_photos(tmp_path / "photos", each=4)
