@@ -134,15 +134,15 @@ def test_public_functions_say_what_they_raise() -> None:
 # ------------------------------------------------------------ examples
 
 UNTRIED = {"calibrate"}  # half a minute at the least: tests/test_latency.py measures less of it
-STUDIES = {"search", "join_study", "read_study", "Study"}
-TRAINING = {"load", "Run", "evaluate", "export", "export_int8", "design", *STUDIES}
-SLOW = {"train", "grid_search", "bench", *TRAINING}
+STUDIES = {"join_study", "read_study", "Study"}
+RUNS = {"load", "Run", "evaluate", "export", "export_int8", "design"}
+SLOW = {"train", "search", "grid_search", "bench", *RUNS}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the examples have it: pictures, and a run on them."""
-    root = tmp_path_factory.mktemp("examples")
+    root = tmp_path_factory.mktemp("run")
     make_photos(root / "photos", each=6)
     recipe, quiet = nw.Recipe(epochs=1, batch=8), Progress(quiet=True)
     net = nw.zoo.CifarResNet(1, nw.blocks.Basic(), 4, classes=3)
@@ -151,10 +151,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def study(place: Path) -> Path:
-    quiet, once = Progress(quiet=True), nw.Recipe(epochs=1, batch=64)
-    nw.search("digits", macs="200k", trials=2, recipe=once, out=place / "study", cache=None, progress=quiet)
-    return place
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study of two trials that trained nothing."""
+    root = tmp_path_factory.mktemp("study")
+    (root / "own.py").write_text("def accuracy(design, seed, report):\n    return 0.5\n")
+    asked = {"space": "residual", "macs": "300k", "image": 8, "evaluate": f"{root}/own.py:accuracy"}
+    nw.search(**asked, trials=2, out=root / "study", progress=Progress(quiet=True))  # type: ignore[arg-type]
+    return root
 
 
 def tried(tests: list[doctest.DocTest]) -> int:
@@ -174,10 +177,10 @@ def tried(tests: list[doctest.DocTest]) -> int:
 def test_what_is_at_the_top_has_an_example_that_runs(
     name: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where = "study" if name in STUDIES else "place"
-    monkeypatch.chdir(request.getfixturevalue(where) if name in TRAINING else tmp_path)
+    folder = next((one for one, names in (("study", STUDIES), ("run", RUNS)) if name in names), "tmp_path")
+    monkeypatch.chdir(request.getfixturevalue(folder))
     monkeypatch.setenv("NETWRIGHT_CACHE", str(tmp_path / "cache"))
-    if name == "train":
+    if name in ("train", "search"):
         make_photos(tmp_path / "photos", each=4)
     value = getattr(nw, name)
     module = importlib.import_module(value.__module__)
