@@ -153,10 +153,9 @@ def _formed(made: Any, form: str) -> str:
 
 def option_use(command: F) -> F:
     """--batch, --precision and --optimizer: for what bytes are."""
-    optimizer = "What it is trained with: sgd, momentum, adam, ..."
-    command = click.option("--optimizer", type=OPTIMIZER, default="momentum", show_default=True, metavar="NAME", help=optimizer)(
-        command
-    )
+    told = "What it is trained with: sgd, momentum, adam, ..."
+    option = click.option("--optimizer", type=OPTIMIZER, default="momentum", show_default=True, metavar="NAME", help=told)
+    command = option(command)
     precision = "fp32, or bf16 (mixed precision)."
     command = click.option("--precision", default="fp32", show_default=True, metavar="P", help=precision)(command)
     return click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Images at a time.")(command)

@@ -31,9 +31,7 @@ def _side(context: click.Context, option: click.Parameter, value: str | None) ->
 
 @click.command("search")
 @click.argument("data", type=DATA, required=False, metavar="DATA")
-@click.option(
-    "--space", type=SPACE, metavar="S", help="Named space, or file.py:name; by default a RegNet space for the image size."
-)
+@click.option("--space", type=SPACE, metavar="S", help="A name, or file.py:name; by default a RegNet space for the image size.")
 @click.option("--scale", metavar="NET", help="Scale NET by every alpha, beta, gamma of a grid, each once, and rank them.")
 @click.option("--step", type=float, default=0.05, show_default=True, metavar="S", help="Of the grid of --scale: 1, 1 + S, ...")
 @click.option(
