@@ -64,21 +64,8 @@ def test_a_command_is_documented(name: str) -> None:
 
 def named_modules() -> list[str]:
     """The modules whose names users meet: those with an `__all__` of their own, and those that a page imports from."""
-    packages = {
-        "graph",
-        "costing",
-        "scaling",
-        "spaces",
-        "zoo",
-        "data",
-        "runtime",
-        "optim",
-        "lab",
-        "training",
-        "studies",
-        "claims",
-    }
-    found = {f"netwright.{name}" for name in packages | {"blocks", "report.charts"}}
+    packages = "graph blocks zoo costing scaling spaces runtime optim report.charts lab data training studies claims"
+    found = {f"netwright.{name}" for name in packages.split()}
     return ["netwright", *sorted(found | set(re.findall(r"\bfrom (netwright(?:\.\w+)+) import", documented())))]
 
 
