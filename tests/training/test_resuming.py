@@ -238,23 +238,29 @@ def killed_and_gone_on_with(folder: Path, kills: int, seed: int) -> int:
     return met
 
 
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The weights of a training that nothing stopped."""
+    folder = tmp_path_factory.mktemp("unbroken") / "whole"
+    ended(folder)
+    return weights_of(folder)
+
+
 @pytest.mark.slow
-def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(unbroken: str, tmp_path: Path) -> None:
     """Three kills here, twenty in `make soak`."""
     kills = 20 if os.environ.get("NETWRIGHT_SOAK") else 3
-    ended(tmp_path / "whole")
     met = 0
     for i in range(0, kills, 3):
         met += killed_and_gone_on_with(tmp_path / f"broken-{i}", min(3, kills - i), seed=i)
-        assert weights_of(tmp_path / f"broken-{i}") == weights_of(tmp_path / "whole")
+        assert weights_of(tmp_path / f"broken-{i}") == unbroken
         shutil.rmtree(tmp_path / f"broken-{i}")
     assert met >= kills // 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_training_saves_first(tmp_path: Path, number: int) -> None:
-    ended(tmp_path / "whole")
+def test_a_stopped_training_saves_first(unbroken: str, tmp_path: Path, number: int) -> None:
     process = started(tmp_path / "stopped", every=3600.0)
     log = tmp_path / "stopped" / "work" / "log.jsonl"
     while not log.exists() and process.poll() is None:
@@ -266,4 +272,4 @@ def test_a_stopped_training_saves_first(tmp_path: Path, number: int) -> None:
     process = started(tmp_path / "stopped", every=3600.0)
     process.communicate(timeout=300)
     assert process.returncode == 0
-    assert weights_of(tmp_path / "stopped") == weights_of(tmp_path / "whole")
+    assert weights_of(tmp_path / "stopped") == unbroken
