@@ -172,7 +172,12 @@ def test_examples_in_docstrings_run(name: str) -> None:
     result = doctest.testmod(module, extraglobs={"nw": netwright})
     assert result.failed == 0
     assert result.attempted > 0
-    assert doctest.testmod(netwright).failed == 0
+
+
+def test_the_packages_own_example_runs() -> None:
+    result = doctest.testmod(netwright)
+    assert result.failed == 0
+    assert result.attempted > 0
 
 
 def test_ci_runs_every_test() -> None:

@@ -24,6 +24,7 @@ from netwright.training.engine.regularizing import drop_paths
 from netwright.training.recipes.recipe import Augmentation, Averaging, Loss, Optimizing, Regularization, Schedule
 from tests.training import NET, digits_task, same_weights, timeless
 
+Short = tuple[torch.nn.Module, list[Epoch]]
 SHORT = Recipe(epochs=3, batch=32)
 PARTS = {
     "plain": SHORT,
@@ -45,6 +46,12 @@ class StopError(Exception):
 @pytest.fixture(scope="module")
 def task() -> Task:
     return digits_task(300)
+
+
+@pytest.fixture(scope="module")
+def short(task: Task) -> Short:
+    """What SHORT comes to, unbroken, and its curve."""
+    return trained(task, SHORT)
 
 
 def trained(task: Task, recipe: Recipe, **options: object) -> tuple[torch.nn.Module, list[Epoch]]:
@@ -95,8 +102,7 @@ def test_a_finished_training_is_only_read(task: Task, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "flipped", "other", "gone"])
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(task: Task, tmp_path: Path, damage: str) -> None:
-    whole, _ = trained(task, SHORT)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(task: Task, short: Short, tmp_path: Path, damage: str) -> None:
     with pytest.raises(StopError):
         trained(task, SHORT, checkpoints=Checkpoints(tmp_path), every=0.0, watch=stopping_at(20))
     newest, before = Checkpoints(tmp_path).files()
@@ -110,11 +116,10 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(task: Task, tmp_path: 
     else:
         with pytest.warns(UserWarning, match=rf"{newest.name} is damaged .*: going on from {before.name}"):
             again, _ = trained(task, SHORT, checkpoints=Checkpoints(tmp_path))
-    assert same_weights(whole, again)
+    assert same_weights(short[0], again)
 
 
-def test_where_all_are_damaged_training_starts_again(task: Task, tmp_path: Path) -> None:
-    whole, _ = trained(task, SHORT)
+def test_where_all_are_damaged_training_starts_again(task: Task, short: Short, tmp_path: Path) -> None:
     with pytest.raises(StopError):
         trained(task, SHORT, checkpoints=Checkpoints(tmp_path), every=0.0, watch=stopping_at(6))
     for path in Checkpoints(tmp_path).files():
@@ -122,7 +127,7 @@ def test_where_all_are_damaged_training_starts_again(task: Task, tmp_path: Path)
     with pytest.warns(UserWarning, match="is damaged") as told:
         again, _ = trained(task, SHORT, checkpoints=Checkpoints(tmp_path))
     assert "this training starts again" in str(told[-1].message)
-    assert same_weights(whole, again)
+    assert same_weights(short[0], again)
 
 
 @pytest.mark.parametrize(
