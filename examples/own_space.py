@@ -3,7 +3,7 @@
 netwright cost own_space.py:net --image 8 --channels 1
 netwright draw own_space.py:net --image 8 --channels 1 -o net.svg
 netwright space own_space.py:space --image 8 --channels 1
-netwright search digits --space own_space.py:space --max-macs 500K --trials 4 --epochs 3 -o study
+netwright search digits --space own_space.py:space --max-macs 500K --trials 3 --epochs 3 --set batch=32 -o study
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from netwright.spaces import Pick
 
 
 class TwoScales(nw.Design):
-    """Fine and coarse patterns side by side: a 3x3 and a 5x5 depthwise convolution, added, between two 1x1 ones; and a shortcut."""
+    """Fine and coarse patterns at once: a 3x3 and a 5x5 depthwise convolution, added, between two 1x1 ones; a shortcut around."""
 
     expansion: Count = 2
 

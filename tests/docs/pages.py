@@ -1,13 +1,13 @@
 """A page as what a reader does with it: blocks that are run, files that are written, and what is shown after them.
 
-    ```sh                    typed into one shell, from the first block to the last
-    ```python                typed into one Python session, as in a notebook
-    ```text                  what the block before it prints, both streams; `...` stands for what varies: alone on a line for
-                             any number of lines, else for any part of the line
-    ```python title="a.py"   a file of that name, written before what comes next is run
-    <!-- needs: X = name -->  X of the shared data stands in the reader's folder under that name
-    <!-- not run: why -->    the next block is left out
-    <!-- exit: 2 -->         the next block ends with that code
+```sh                    typed into one shell, from the first block to the last
+```python                typed into one Python session, as in a notebook
+```text                  what the block before it prints, both streams; `...` stands for what varies: alone on a line for
+                         any number of lines, else for any part of the line
+```python title="a.py"   a file of that name, written before what comes next is run
+<!-- needs: X = name -->  X of the shared data stands in the reader's folder under that name
+<!-- not run: why -->    the next block is left out
+<!-- exit: 2 -->         the next block ends with that code
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def parse(text: str) -> Page:
 
 
 def as_shown(shown: str, printed: str) -> str | None:
-    """None where the printed text is what was shown, else the first shown line that it does not go on with, beside what stands there."""
+    """None where the printed text is what was shown, else where it first differs: the shown line, and what stands there."""
     expected, got = _lines(shown), _lines(printed)
     far = _furthest(expected, got)
     if far == (len(expected), len(got)):

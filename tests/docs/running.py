@@ -79,7 +79,8 @@ class Session:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        self._blocks.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._blocks.close()
         self.kill()
         self._process.wait()
         assert self._process.stdout is not None

@@ -44,7 +44,7 @@ def test_commands_that_are_shown_exist(path: Path) -> None:
 
 
 def test_commands_are_found_and_wrong_ones_refused() -> None:
-    text = "    netwright cost a \\\n      --batch 3   # why\n$ netwright draw b -o c.svg | less\nuse netwright cost d\nnetwright nothing\n"
+    text = "    netwright cost a \\\n      --batch 3   # why\n$ netwright draw b -o c.svg | less\nuse netwright cost d\n"
     assert lines(text) == ["netwright cost a --batch 3", "netwright draw b -o c.svg"]
     taken("netwright cost a --batch $N")
     for line, says in (("netwright cost a --bach 3", "bach"), ("netwright cost a --batch x", "x"), ("netwright cost", "net")):

@@ -34,7 +34,12 @@ def test_the_readme_names_every_example() -> None:
 
 def run(name: str, folder: Path, *words: str) -> str:
     made = subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *words], cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
+        [sys.executable, str(EXAMPLES / name), *words],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert made.returncode == 0, made.stderr
     return made.stdout
@@ -109,7 +114,9 @@ def posted(app: Starlette, body: bytes) -> tuple[int, Any]:
 
 @pytest.mark.parametrize("size", [(50, 70), (333, 41), (32, 32)])
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
-def test_the_server_answers_as_the_network_does(served: tuple[Run, Starlette], size: tuple[int, int], form: str, tmp_path: Path) -> None:
+def test_the_server_answers_as_the_network_does(
+    served: tuple[Run, Starlette], size: tuple[int, int], form: str, tmp_path: Path
+) -> None:
     run, app = served
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     file = tmp_path / f"picture.{form.lower()}"
@@ -156,7 +163,7 @@ def test_a_task_of_the_array_works_and_gives_back_when_told_to(ends: str, tmp_pa
     """With a stand-in for the worker alone, which writes down its words and answers SIGTERM as the real one does."""
     worker = tmp_path / "netwright"
     waits = "trap 'echo gave back; exit 130' TERM; echo ready; while :; do sleep 0.05; done" if ends == "by SLURM" else "exit 0"
-    worker.write_text(f"#!/usr/bin/env bash\necho \"$@\"\n{waits}\n")
+    worker.write_text(f'#!/usr/bin/env bash\necho "$@"\n{waits}\n')
     worker.chmod(0o755)
     words = {"STORAGE": "postgresql://h/d", "STUDY": "s", "DATA": "/data/my photos", "SLURM_CPUS_PER_TASK": "4", "USER": "me"}
     path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])

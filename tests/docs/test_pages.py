@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs import running
 from tests.docs.pages import Page, PageError, as_shown, parse
 from tests.docs.running import run_page
 
@@ -26,7 +27,9 @@ def wrong_on(text: str, folder: Path) -> list[str]:
 
 
 def test_blocks_come_in_order_with_what_is_shown_after_them() -> None:
-    made = page("a\n'''sh\nls\n'''\nwords\n\n'''text\nx.py\n'''\n'''python title=\"x.py\"\ny = 1\n'''\n'''python\nprint(1)\n'''\n")
+    made = page(
+        "a\n'''sh\nls\n'''\nwords\n\n'''text\nx.py\n'''\n'''python title=\"x.py\"\ny = 1\n'''\n'''python\nprint(1)\n'''\n"
+    )
     assert [(b.line, b.language, b.text, b.title, b.shown) for b in made.blocks] == [
         (2, "sh", "ls\n", None, "x.py\n"),
         (10, "python", "y = 1\n", "x.py", None),
@@ -167,6 +170,13 @@ def test_a_page_that_is_wrong_fails(text: str, says: str, tmp_path: Path) -> Non
 def test_what_follows_a_failure_is_still_looked_at(tmp_path: Path) -> None:
     found = wrong_on("'''sh\nfalse\n'''\n'''sh\necho 1\n'''\n'''text\n2\n'''\n", tmp_path / "reader")
     assert [text.split(":")[0] for text in found] == ["line 1", "line 4"]
+
+
+@pytest.mark.parametrize("hangs", ["'''sh\nsleep 1000\n'''\n", "'''python\nwhile True: pass\n'''\n"])
+def test_a_page_that_hangs_is_ended(hangs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "SECONDS", 1.0)
+    (wrong, _) = wrong_on(hangs + "'''sh\ntrue\n'''\n", tmp_path / "reader")
+    assert "ended after 1 s" in wrong
 
 
 def test_nothing_that_a_page_starts_is_left_running(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Quick start and tutorials run as printed, in a fresh folder, and print what they show; and so do the Python blocks of the other pages."""
+"""Quick start and tutorials run as printed, in a fresh folder, and print what they show; the Python of the other pages runs."""
 
 from __future__ import annotations
 

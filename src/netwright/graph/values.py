@@ -148,7 +148,7 @@ def _typed(value: Any) -> Any:
 
 
 def type_name(cls: type[Value]) -> str:
-    """What JSON calls a type: netwright's own by their name, a user's with the module before it (run by a command or imported: the same)."""
+    """What JSON calls a type: netwright's own by their name, a user's with the file's, whether imported or run by a command."""
     return cls.__name__ if cls.__module__.startswith("netwright.") else f"{cls.__module__.removeprefix(FILES)}.{cls.__name__}"
 
 
