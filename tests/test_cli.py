@@ -269,7 +269,7 @@ def test_a_run_of_a_users_class_is_read_after_the_file_that_defines_it(
         assert main(words.split()) == 2
         assert "unknown design 'own_tiny.OwnTiny'" in (told := capsys.readouterr().err)
         assert "write own_tiny.py:FOLDER in place of FOLDER" in told
-    assert main("cost own_tiny.py:run --channels 1 --image 8 --json".split()) == 0
+    assert main(["cost", "own_tiny.py:run", "--channels", "1", "--image", "8", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["params"] == 6 * 9 + 6 * 2 + 2
     Value.registry.pop("own_tiny.OwnTiny")
     for words in ("predict own_tiny.py:run grey.png", "export own_tiny.py:run -o net.onnx", "predict net.onnx grey.png"):
