@@ -280,7 +280,5 @@ def test_a_run_of_a_users_class_is_read_after_the_file_that_defines_it(
     monkeypatch.syspath_prepend(tmp_path)
     own = importlib.import_module("own_tiny")
     assert nw.load("run").design == own.OwnTiny(6)
-    older = nw.to_json(net).replace("own_tiny.OwnTiny", "netwright_file_own_tiny.OwnTiny")  # as version 0.1.0 wrote it
-    assert nw.from_json(older) == own.OwnTiny(6)
     Value.registry.pop("own_tiny.OwnTiny")
     sys.modules.pop("own_tiny")

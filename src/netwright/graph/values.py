@@ -330,7 +330,6 @@ def _value(plain: Any) -> Any:
 
 def type_named(kind: Any) -> type[Value]:
     """The class that JSON calls so. Raises DesignError for one that is not known."""
-    kind = kind.removeprefix(FILES) if isinstance(kind, str) else kind  # files of version 0.1 have it
     if not isinstance(kind, str) or kind not in Value.registry:
         for imports in Value.libraries:
             imports()
