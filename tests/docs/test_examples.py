@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +99,12 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def posted(app: Starlette, body: bytes) -> tuple[int, Any]:
     """What the application answers, asked as a server asks it."""
-    import asyncio
-    import json
-
     sent: list[dict[str, Any]] = []
-    parts = [body[: len(body) // 2], body[len(body) // 2 :]]
-    messages = [{"type": "http.request", "body": part, "more_body": part is parts[0]} for part in parts]
+    half = len(body) // 2
+    messages = [
+        {"type": "http.request", "body": body[:half], "more_body": True},
+        {"type": "http.request", "body": body[half:], "more_body": False},
+    ]
 
     async def receive() -> dict[str, Any]:
         return messages.pop(0)
@@ -168,13 +173,25 @@ def test_a_task_of_the_array_works_and_gives_back_when_told_to(ends: str, tmp_pa
     words = {"STORAGE": "postgresql://h/d", "STUDY": "s", "DATA": "/data/my photos", "SLURM_CPUS_PER_TASK": "4", "USER": "me"}
     path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
     task = subprocess.Popen(
-        ["bash", str(EXAMPLES / "slurm_search.sh")], env={**os.environ, **words, "PATH": path}, stdout=subprocess.PIPE, text=True
+        ["bash", str(EXAMPLES / "slurm_search.sh")],
+        env={**os.environ, **words, "PATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert task.stdout is not None
-    with task.stdout:
+    watch = threading.Timer(120, os.killpg, (task.pid, signal.SIGKILL))
+    watch.start()
+    try:
         assert task.stdout.readline() == "search --join postgresql://h/d --study s --threads 4 /data/my photos\n"
         if ends == "by SLURM":
             assert task.stdout.readline() == "ready\n"
             task.terminate()
             assert task.stdout.readline() == "gave back\n"
         assert task.wait(60) == (130 if ends == "by SLURM" else 0)
+    finally:
+        watch.cancel()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(task.pid, signal.SIGKILL)
+        task.stdout.close()
+        task.wait()
