@@ -27,7 +27,7 @@ trap 'failed=$((failed ? failed : $?))' ERR
 while read -r block <&9; do failed=0; source "$block" </dev/null; printf '\\n%s %s\\n' "$MARK" "$failed"; done
 """
 PYTHON = """
-import linecache, os, sys, traceback
+import os, sys, traceback
 space = {"__name__": "__main__"}
 with open(9) as blocks:
     for path in map(str.strip, blocks):

@@ -335,7 +335,8 @@ def type_named(kind: Any) -> type[Value]:
             imports()
     cls = Value.registry.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        file = f"{kind.split('.')[0]}.py" if isinstance(kind, str) and "." in kind else "file.py"
+        module, _, name = str(kind).partition(".")
+        file = "file.py" if module == "__main__" or not name or "." in name else f"{module}.py"
         way_out = f"import the file that defines it first (in a command write {file}:FOLDER in place of FOLDER)"
         raise DesignError(f"unknown design {kind!r}: {way_out}{did_you_mean(str(kind), Value.registry)}")
     return cls
