@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs import running
+from tests.docs import needs, running
 from tests.docs.pages import Page, PageError, as_shown, parse
 from tests.docs.running import run_page
 
@@ -98,6 +98,26 @@ def test_what_differs_is_said_where_it_begins(shown: str, printed: str, says: st
     differs = as_shown(shown, printed)
     assert differs is not None
     assert says in differs
+
+
+# ---------------------------------------------------------------- what a page needs
+
+
+def test_what_is_needed_stands_under_the_name_that_the_page_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, folder = tmp_path / "data", tmp_path / "reader"
+    (data / "weights").mkdir(parents=True)
+    (data / "weights" / "long-name.bin").write_bytes(b"w")
+    folder.mkdir()
+    needed = page("<!-- needs: weights/long-name.bin = mine.bin -->\n")
+    monkeypatch.setattr(needs, "SHARED", data)
+    with needs.supplied(needed, folder) as variables:
+        assert (folder / "mine.bin").read_bytes() == b"w"
+        assert variables == {}
+    with pytest.raises(FileNotFoundError), needs.supplied(page("<!-- needs: weights/other -->\n"), folder):
+        pass
+    monkeypatch.setattr(needs, "SHARED", tmp_path / "nowhere")
+    with pytest.raises(pytest.skip.Exception, match="set NETWRIGHT_SHARED"), needs.supplied(needed, folder):
+        pass
 
 
 # ---------------------------------------------------------------- pages that are run
