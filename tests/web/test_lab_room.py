@@ -169,16 +169,16 @@ WRONG = [
 @pytest.mark.parametrize(("change", "told"), WRONG)
 def test_what_cannot_be_is_told_in_a_line(lab: Served, change: dict[str, Any], told: str) -> None:
     answer = lab.ask("POST", "/api/lab/tracks", json.dumps(CANYON | change).encode(), _headers(lab))
-    assert answer.status == 400
-    assert told in answer.json["error"]
-    assert "\n" not in answer.json["error"]
+    assert answer.status == 200  # an answer like others: a browser logs others as errors of the page
+    assert told in answer.json["refused"]
+    assert "\n" not in answer.json["refused"]
 
 
 @pytest.mark.parametrize("window", [[1, 0, 0, 1], [0, 1, 0], "all", [0, 1, 0, 10**9], [0, 0, 0, 1], [None, 1, 0, 1]])
 def test_no_other_windows(lab: Served, window: Any) -> None:
     answer = lab.ask("POST", "/api/lab/scene", json.dumps(CANYON | {"window": window}).encode(), _headers(lab))
-    assert answer.status == 400
-    assert "window" in answer.json["error"]
+    assert answer.status == 200
+    assert "window" in answer.json["refused"]
 
 
 @pytest.mark.parametrize(
@@ -194,8 +194,8 @@ def test_no_other_windows(lab: Served, window: Any) -> None:
 )
 def test_no_other_exports_and_figures(lab: Served, path: str, question: Any, told: str) -> None:
     answer = lab.ask("POST", f"/api/lab/{path}", json.dumps(question).encode(), _headers(lab))
-    assert answer.status == 400
-    assert told in answer.json["error"]
+    assert answer.status == 200
+    assert told in answer.json["refused"]
 
 
 @pytest.mark.parametrize("path", ["scene", "tracks", "tune", "export", "figure"])

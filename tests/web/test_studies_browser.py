@@ -95,7 +95,7 @@ def test_a_run_and_its_report(page: Any, served: Served, root: Path) -> None:
     page.locator("dialog").wait_for(state="detached")
 
 
-def test_a_run_is_followed_as_it_goes_on(page: Any, tmp_path: Path, root: Path, browser: Any) -> None:
+def test_a_run_is_followed_as_it_goes_on(new_page: Any, tmp_path: Path, root: Path) -> None:
     shutil.copytree(root / "run", tmp_path / "run")
     folder = tmp_path / "run"
     for name in ("result.json", "report.html", "design.json"):
@@ -103,25 +103,23 @@ def test_a_run_is_followed_as_it_goes_on(page: Any, tmp_path: Path, root: Path, 
     log = (folder / "work" / "log.jsonl").read_text().splitlines(keepends=True)
     epochs = [i for i, line in enumerate(log) if '"event": "epoch"' in line]
     (folder / "work" / "log.jsonl").write_text("".join(log[: epochs[0] + 1]))
-    own = browser.new_page()
+    own = new_page()
     with serving(tmp_path) as served:
         own.goto(f"{served.address}#studies")
         own.locator(".found button").click()
-        own.get_by_text("netwright train: 1 epochs done.").wait_for()
+        own.get_by_text("netwright train: 1 epoch done.").wait_for()
         with (folder / "work" / "log.jsonl").open("a") as file:
             file.write("".join(log[epochs[0] + 1 : epochs[1] + 1]))
         own.get_by_text("netwright train: 2 epochs done.").wait_for()
         shutil.copy(root / "run" / "result.json", folder / "result.json")
         own.get_by_text("held-out pictures right").wait_for()
-    own.close()
 
 
-def test_an_empty_folder_says_how_to_begin(page: Any, browser: Any, tmp_path: Path) -> None:
-    own = browser.new_page()
+def test_an_empty_folder_says_how_to_begin(new_page: Any, tmp_path: Path) -> None:
+    own = new_page()
     with serving(tmp_path) as served:
         own.goto(f"{served.address}#studies")
         own.get_by_text("--root FOLDER").wait_for()
-    own.close()
 
 
 def test_it_is_readable_by_everybody_narrow_and_dark(page: Any, served: Served) -> None:

@@ -15,7 +15,7 @@ from netwright.studies.goals import Goal
 from netwright.studies.ledger import Ledger, join
 from netwright.studies.question import Question
 from netwright.studies.trials import COMPLETE, ENDED, FAILED, LOST, RUNNING, STOPPED, Trial
-from netwright.units import short_amount, short_seconds
+from netwright.units import counted, short_amount, short_seconds
 
 _AS_MEMBER = {COMPLETE: population.COMPLETE, STOPPED: population.STOPPED, FAILED: population.FAILED}
 
@@ -120,7 +120,7 @@ class Study:
             return f"evaluated by {evaluation.get('function', 'a function')}"
         recipe = json.loads(evaluation["recipe"])
         optimizer = f"{recipe['optimizer']['name']}, lr {recipe['optimizer']['lr']:g}"
-        how = f"{recipe['epochs']} epochs of {optimizer}, batch {recipe['batch']}"
+        how = f"{counted(recipe['epochs'], 'epoch')} of {optimizer}, batch {recipe['batch']}"
         return f"{evaluation['data']} {self.question.ground.at}, {self.question.limits}; {how}"
 
     def to_json(self) -> dict[str, Any]:

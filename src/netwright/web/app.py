@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from netwright.web import design_room, lab_room, predict_room, studies_room
 from netwright.web.exchange import Plain, Workbench, asking, reading, reply
 from netwright.web.jobs import Jobs
+from netwright.web.refusals import told
 from netwright.web.security import Guard
 from netwright.web.tickets import Tickets
 
@@ -93,6 +94,6 @@ def _jobs(jobs: Jobs) -> list[Route]:
 
     return [
         reading("/alive", alive),
-        reading("/jobs/{id}", lambda asked: jobs.read(asked["id"])),
-        asking("/jobs/{id}/cancel", lambda asked: jobs.cancel(asked["id"])),
+        reading("/jobs/{id}", told(lambda asked: jobs.read(asked["id"]))),
+        asking("/jobs/{id}/cancel", told(lambda asked: jobs.cancel(asked["id"]))),
     ]

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from netwright.errors import NetwrightError
 from netwright.web.exchange import Plain, Workbench, asking, message_of, reading
+from netwright.web.refusals import told
 from netwright.web.runs import run_of
 from netwright.web.shelf import RUN, STUDY, Found, Shelf
 from netwright.web.tickets import Tickets
@@ -25,10 +26,10 @@ def routes(workbench: Workbench) -> list[Route]:
     room = _Room(Shelf(workbench.root), workbench.tickets)
     return [
         reading("/list", room.listing),
-        reading("/study/{id}", room.study),
-        reading("/study/{id}/trials/{number}", room.trial),
-        reading("/run/{id}", room.run),
-        asking("/report/{id}", room.report),
+        reading("/study/{id}", told(room.study)),
+        reading("/study/{id}/trials/{number}", told(room.trial)),
+        reading("/run/{id}", told(room.run)),
+        asking("/report/{id}", told(room.report)),
     ]
 
 

@@ -14,6 +14,7 @@ import { waiting } from "../waiting.js";
 const SPEEDS = [2, 5, 10, 20, 50, 100, 200]; // evaluations a second
 const WRITE = 400; // ms until the address follows
 const TELL = 200; // ms between two changes of the table while playing
+const PATIENCE = 200; // ms after which a race that nobody waits for any more is given up
 
 export function mount(element, { api, announce, link }) {
   const lab = new Lab(element, api, announce, link);
@@ -27,10 +28,9 @@ class Lab {
     this.time = 0;
     this.speed = 20;
     this.playing = false;
-    this.views = new Map(); // panel -> {plane, element, title, ask}
+    this.views = new Map(); // panel -> {plane, element, title, ask, racing, wanted}
     this.tuning = waiting(announce);
     this.exporting = waiting(announce);
-    this.racing = waiting(announce);
     this.losses = new Losses();
     this.ended = false;
   }
@@ -84,7 +84,6 @@ class Lab {
     this.losses.stop();
     this.tuning.stop();
     this.exporting.stop();
-    this.racing.stop();
     removeEventListener("netwright-back", this.returned);
     removeEventListener("hashchange", this.linked);
     this.figures?.stop();
@@ -100,7 +99,7 @@ class Lab {
     const losses = make("section", { class: "card" }, make("h2", {}, "Loss above the lowest minimum"), this.losses.element);
     const where = make("section", { class: "card where" }, make("h2", {}, "Where each optimizer is"), this.table);
     const below = make("div", { class: "below" }, losses, this.formula, where);
-    const stage = make("div", { class: "stage" }, this.say, this.planes, this.racing.element, this.transport(), below, this.figures.element);
+    const stage = make("div", { class: "stage" }, this.say, this.planes, this.transport(), below, this.figures.element);
     this.element.append(make("div", { class: "bench" }, stage, this.controls));
   }
 
@@ -132,9 +131,9 @@ class Lab {
     const buttons = [["+", "Closer", zoom(0.6)], ["−", "Farther", zoom(1 / 0.6)], ["Fit", "All of the tracks", () => this.fit(panel)]].map(
       ([text, name, act]) => make("button", { type: "button", "aria-label": name, title: name, onclick: act }, text),
     );
-    const view = { plane, title };
+    const view = { plane, title, racing: waiting(this.announce), wanted: 0 };
     view.choose = make("button", { type: "button", onclick: () => this.activate(panel) }, "Edit");
-    view.element = make("section", { class: "card view" }, make("div", { class: "row head" }, title, buttons, view.choose), plane.element);
+    view.element = make("section", { class: "card view" }, make("div", { class: "row head" }, title, buttons, view.choose), plane.element, view.racing.element);
     view.ask = latest(
       (signal, follow) => this.ask(panel, follow, signal),
       (answer) => this.answered(panel, answer),
@@ -148,13 +147,14 @@ class Lab {
   dropView(panel) {
     const view = this.views.get(panel);
     view.ask.stop();
+    view.racing.stop();
     view.plane.stop();
     view.element.remove();
     this.views.delete(panel);
   }
 
   async ask(panel, follow, signal) {
-    const options = { signal };
+    const options = { signal }, view = this.views.get(panel), wanted = view.wanted;
     const told = {};
     if (panel.stale) told.scene = await this.api.post("/lab/scene", place(panel), options);
     const starting = (told.scene ?? panel.scene).starting;
@@ -162,13 +162,17 @@ class Lab {
     const asked = question(this.state, panel, this.about);
     if (follow && panel === this.panel) asked.follow = told.follow = this.state.follow;
     const answer = await this.api.post("/lab/tracks", asked, options);
-    told.walked = answer.id ? await this.raced(answer, signal) : answer;
+    told.walked = answer.id ? await this.raced(view, wanted, answer, signal) : answer;
     return told;
   }
 
-  /** The result of a race that takes longer, unless it is cancelled. */
-  raced(job, signal) {
-    return this.racing.run("The race", (how) => this.api.follow(job, { ...how, signal: AbortSignal.any([how.signal, signal]) }));
+  /** The result of a race that takes longer, unless it is cancelled, or something newer is wanted. */
+  raced(view, wanted, job, signal) {
+    const begun = performance.now();
+    return view.racing.run("The race", (how) => {
+      const progress = (now) => (view.wanted !== wanted && performance.now() - begun > PATIENCE ? view.racing.stop() : how.progress(now));
+      return this.api.follow(job, { progress, signal: AbortSignal.any([how.signal, signal]) });
+    });
   }
 
   answered(panel, { scene, walked, follow }) {
@@ -209,7 +213,10 @@ class Lab {
   }
 
   changedRun(panel, follow = true) {
-    this.views.get(panel)?.ask(follow);
+    const view = this.views.get(panel);
+    if (!view) return;
+    view.wanted += 1;
+    view.ask(follow);
   }
 
   changedAll() {
@@ -410,10 +417,9 @@ class Lab {
     const makers = { landscape: landscapeCard, optimizers: optimizersCard, run: runCard };
     const focused = this.controls.contains(document.activeElement) ? document.activeElement.dataset.name : "";
     for (const name of names.length ? names : Object.keys(makers)) {
-      const made = makers[name](this);
-      if (this.cards[name]) this.cards[name].replaceWith(made);
-      else this.controls.append(made);
-      this.cards[name] = made;
+      const made = makers[name](this), card = this.cards[name];
+      if (card) card.replaceChildren(...made.childNodes);
+      else this.controls.append((this.cards[name] = made));
     }
     const same = [...this.controls.querySelectorAll("[data-name]")].find((one) => one.dataset.name === focused);
     if (focused && same !== document.activeElement) same?.focus();

@@ -21,6 +21,7 @@ export function mount(element, tools) {
   const below = make("p", { class: "note" });
   const detail = make("div", { class: "detail" }, make("p", { class: "note" }, "Choose a study or a run."));
   let items = [];
+  let listed = ""; // what the list shows
   element.append(
     make("h1", {}, "Studies and runs"),
     make(
@@ -34,6 +35,9 @@ export function mount(element, tools) {
   function list(found) {
     items = found;
     const shown = items.filter((item) => item.name.toLowerCase().includes(filter.value.toLowerCase()));
+    const words = JSON.stringify([chosen, ...shown.map((item) => [item.id, item.state, ago(item.changed)])]);
+    if (words === listed) return; // a button that is replaced cannot be clicked, nor read to its end
+    listed = words;
     const focused = names.contains(document.activeElement) ? document.activeElement.dataset.id : null;
     names.replaceChildren(...shown.map(entry));
     if (focused) names.querySelector(`[data-id="${focused}"]`)?.focus();
