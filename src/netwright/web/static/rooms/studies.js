@@ -35,7 +35,7 @@ export function mount(element, tools) {
   function list(found) {
     items = found;
     const shown = items.filter((item) => item.name.toLowerCase().includes(filter.value.toLowerCase()));
-    const words = JSON.stringify([chosen, ...shown.map((item) => [item.id, item.state, ago(item.changed)])]);
+    const words = JSON.stringify([chosen, ...shown.map((item) => [item.id, item.state, item.changed && ago(item.changed)])]);
     if (words === listed) return; // a button that is replaced cannot be clicked, nor read to its end
     listed = words;
     const focused = names.contains(document.activeElement) ? document.activeElement.dataset.id : null;
@@ -44,8 +44,8 @@ export function mount(element, tools) {
   }
 
   function entry(item) {
-    const facts = make("span", { class: "note" }, `${item.kind}, changed ${ago(item.changed)}`);
-    const state = make("span", { class: `state ${item.state}` }, item.state);
+    const facts = make("span", { class: "note" }, item.place ? `${item.kind} in ${item.place}` : `${item.kind}, changed ${ago(item.changed)}`);
+    const state = item.state ? make("span", { class: `state ${item.state}` }, item.state) : make("span", {});
     const current = item.id === chosen ? "true" : null;
     const button = make("button", { type: "button", "data-id": item.id, "aria-current": current, onclick: () => choose(item.id) }, make("span", { class: "name" }, item.name), state, facts);
     return make("li", {}, button);
@@ -77,6 +77,7 @@ export function mount(element, tools) {
       below.textContent = told.items.length
         ? `Looking below ${told.root}.`
         : `Nothing below ${told.root} yet. Start netwright ui with --root FOLDER to look elsewhere, or begin: netwright search, design or train.`;
+      if (told.problems.length) below.textContent += ` Cannot be asked now: ${told.problems.join("; ")}.`;
       list(told.items);
       const item = told.items.find((one) => one.id === chosen);
       if (item) await follow(item, old);
