@@ -1,4 +1,4 @@
-"""Studies of storages that the server was told of: shown like those of folders, read anew as they go on, told of by no address."""
+"""Studies of storages that the server was told of: shown like those of folders, and read anew as they go on."""
 
 from __future__ import annotations
 

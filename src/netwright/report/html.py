@@ -46,6 +46,7 @@ ul.grid { display: flex; flex-wrap: wrap; gap: .9rem; padding: 0; }
  figure:not(.diagram) svg { max-width: 12.5cm; } .panels svg { max-width: 8cm; } .grid li, .grid img { width: 2.6cm; }
  .grid img { height: 2.6cm; } tfoot { display: table-row-group; } .scroll { overflow: visible; }
  table { font-size: 7.5pt; } td, th { padding: .1rem .35rem; }
+ details::details-content { content-visibility: visible; block-size: auto; } summary { list-style: none; font-weight: 600; }
 }
 """
 
