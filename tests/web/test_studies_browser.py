@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import netwright as nw
 from tests.web.conftest import faults
@@ -130,3 +132,28 @@ def test_it_is_readable_by_everybody_narrow_and_dark(page: Any, served: Served) 
     page.get_by_role("img", name="Error distribution").locator("svg").wait_for()
     assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_is_read_in_the_page_s_colours(page: Any, served: Served, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    opened(page, served)
+    page.locator(".found button").filter(has_not_text="sub").first.click()
+    page.get_by_role("button", name="Open the report").click()
+    page.frame_locator("iframe").locator("figure svg").first.wait_for()
+    grey = Image.open(io.BytesIO(page.locator("iframe").screenshot())).convert("L")
+    ground, (least, most) = grey.getpixel((4, 4)), grey.getextrema()
+    assert (ground > 230, least < 40) == (True, True) if scheme == "light" else (ground < 40, most > 200) == (True, True)
+
+
+def test_no_name_below_a_chart_is_cut_off_where_it_is_narrow(page: Any, served: Served) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, served)
+    page.locator(".found button").filter(has_not_text="sub").first.click()
+    chart = page.get_by_role("img", name="Accuracy over 3 epochs")
+    chart.locator("svg").wait_for()
+    box = chart.bounding_box()
+    for name in ("training pictures, augmented", "validation pictures", "held-out pictures"):
+        text = chart.locator("text", has_text=name).bounding_box()
+        assert box["x"] <= text["x"]
+        assert text["x"] + text["width"] <= box["x"] + box["width"]

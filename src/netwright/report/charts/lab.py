@@ -234,7 +234,7 @@ def arrows_chart(plane: Plane, arrows: Sequence[Arrow], title: str = "", dots: R
     labels = list(dict.fromkeys(arrow.label for arrow in arrows))
     colour_of = {arrow.label: arrow.colour for arrow in arrows}
     scale = alt.Scale(domain=labels, range=[colour_of[label] for label in labels])
-    legend = alt.Legend(orient="bottom", title=None, labelLimit=500, columns=2, symbolType="stroke", symbolStrokeWidth=3)
+    legend = alt.Legend(orient="bottom", title=None, labelLimit=500, columns=1, symbolType="stroke", symbolStrokeWidth=3)
     base = alt.Chart(csv_data(rows)).mark_line(strokeWidth=2.6, clip=True)
     colour = alt.Color("label:N", scale=scale, legend=legend)
     lines = base.encode(x=plane.x(), y=plane.y(), detail="number:N", order="order:Q", color=colour)
