@@ -31,6 +31,8 @@ from netwright.report.study_page import study_page
 from netwright.training.evaluating.evaluation import Evaluation
 from netwright.training.results import accuracy_of
 from tests.conftest import make_photos
+from tests.studies.evaluators import at_once
+from tests.studies.helpers import SMALL
 from tests.test_charts import CHARTS
 from tests.test_population_page import population
 
@@ -199,6 +201,21 @@ def test_a_page_can_be_read_without_seeing_it(name: str) -> None:
     figures = re.findall(r"<figure>.*?</figure>", page.source, re.DOTALL)
     assert figures
     assert all("download=" in one for one in figures)
+
+
+def test_a_notebook_shows_a_study_and_a_run(run: tuple[Path, Path], tmp_path: Path) -> None:
+    made = nw.load(run[0])
+    one = Page(str(made._repr_html_()))
+    assert f"{100 * made.result['accuracy']['top1']:.1f} %" in one.text
+    assert [float(row["loss"]) for row in one.downloads["loss.csv"]] == [epoch["loss"] for epoch in made.result["curve"]]
+    tried = nw.search(space=SMALL, macs="5M", evaluate=at_once, image=32, trials=3, out=tmp_path / EVIL.replace("/", "|"))
+    two = Page(tried._repr_html_())
+    assert {int(row["number"]) for row in two.downloads["trials-macs.csv"]} == {trial.number for trial in tried.complete}
+    for shown in (one, two):
+        assert shown.images
+        assert "script" not in shown.tags
+        assert [word for word in shown.references if not word.startswith("data:")] == []
+    assert nw.load(run[0])._repr_html_() == made._repr_html_()
 
 
 @pytest.mark.parametrize("name", ["run", "study", "populations"])

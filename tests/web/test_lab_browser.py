@@ -133,15 +133,15 @@ def test_a_refused_setting_is_told_and_the_tracks_stay(page: Any, served: Served
 def test_a_long_race_shows_how_far_it_is_and_gives_way(page: Any, served: Served) -> None:
     jobs = served.app.state.workbench.jobs
     opened(page, served, "?p=sphere&o=lamb,muon,newton&budget=1000&starts=1")
-    page.get_by_label("starts", exact=True).fill("40")
+    page.locator("[data-name='starts']").fill("40")
     page.locator(".view progress[max]").wait_for()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_text("The race: cancelled").wait_for()
     page.locator(".view progress").wait_for(state="detached")
     assert jobs.working == []
-    page.get_by_label("starts", exact=True).fill("39")
+    page.locator("[data-name='starts']").fill("39")
     page.locator(".view progress[max]").wait_for()
-    page.get_by_label("starts", exact=True).fill("1")  # what is wanted now does not wait for what was wanted before
+    page.locator("[data-name='starts']").fill("1")  # what is wanted now does not wait for what was wanted before
     page.locator(".view progress").wait_for(state="detached")
     page.wait_for_function("() => !document.querySelector('.where caption').textContent.includes('starts')")
     assert jobs.working == []
@@ -230,6 +230,7 @@ def test_a_figure_of_the_notes_in_the_page_s_colours(page: Any, served: Served) 
     page.wait_for_selector(".lab figure img")
     assert page.locator(".lab figure img").evaluate("one => one.decode().then(() => one.naturalWidth)") > 100
     assert "parabola" in page.locator(".lab figure img").get_attribute("alt")
+    assert "parabola" in page.locator(".lab figcaption").inner_text()
     assert page.locator(".lab figure img").evaluate(GROUND) == [0x16, 0x18, 0x1D, 255]
     page.emulate_media(color_scheme="light")
     page.wait_for_function(f"async () => ({GROUND})(document.querySelector('.lab figure img')).then(([red]) => red === 255)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,7 @@ from netwright.cli import main
 from netwright.errors import NetwrightError
 from netwright.web.storages import Storages
 from tests.studies.conftest import database, server  # noqa: F401 - fixtures
-from tests.studies.evaluators import worth
+from tests.studies.evaluators import at_once
 from tests.studies.helpers import SMALL
 from tests.web.kept import HOSTILE, QUIET
 from tests.web.serving import serving
@@ -20,12 +19,8 @@ from tests.web.serving import serving
 
 def searched(storage: str, study: str, trials: int = 3) -> nw.Study:
     return nw.search(
-        space=SMALL, macs="5M", evaluate=worth_of, image=32, trials=trials, storage=storage, study=study, progress=QUIET
+        space=SMALL, macs="5M", evaluate=at_once, image=32, trials=trials, storage=storage, study=study, progress=QUIET
     )
-
-
-def worth_of(design: Any, seed: int, report: Any) -> float:
-    return worth(design, seed)
 
 
 @pytest.fixture(scope="module")

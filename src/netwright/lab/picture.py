@@ -53,11 +53,16 @@ class Figure:
     @property
     def svg(self) -> str:
         """Chart, title and caption as SVG."""
-        return self.drawn("light")
+        return to_svg(with_caption(self.chart, self.title, self.caption), self.label)
+
+    @property
+    def label(self) -> str:
+        """What stands for the chart where it is not seen."""
+        return f"{self.title}. {self.caption}"
 
     def drawn(self, theme: Theme) -> str:
-        """Chart, title and caption as SVG in one of the chart layer's themes."""
-        return to_svg(with_caption(self.chart, self.title, self.caption), f"{self.title}. {self.caption}", theme)
+        """The chart alone as SVG, in one of the chart layer's themes."""
+        return to_svg(self.chart, self.label, theme)
 
     @property
     def html(self) -> str:

@@ -97,7 +97,8 @@ def _worst(accuracy: Accuracy, pixels: Sequence[Pixels], missing: str) -> str:
         picture = f'<img src="{thumbnail(shown)}" alt="{escape(told)}" title="{escape(told)}">'
         cells.append(f"<li>{picture}<b>{escape(said)}</b><span>is {escape(one['class'])}</span></li>")
     caption = (
-        f"The {len(cells)} surest of {accuracy['of'] - accuracy['correct']:,} mistakes: what each was taken for, and what it is."
+        f"The {len(cells)} surest of {counted(accuracy['of'] - accuracy['correct'], 'mistake')}: what each was taken for, "
+        "and what it is."
     )
     return f'<h2>Worst mistakes</h2><p class="note">{caption}</p><ul class="grid">{"".join(cells)}</ul>'
 

@@ -62,6 +62,11 @@ def page(title: str, sections: Iterable[str]) -> str:
     )
 
 
+def notebook(sections: Iterable[str]) -> str:
+    """Pieces of a page for the output of a notebook's cell: dark on light, whatever the notebook's colours are."""
+    return f'<div style="background: #fff; color: #222; padding: .6rem">{"".join(sections)}</div>'
+
+
 def figure(chart: Chart, label: str, caption: str, rows: Rows | str, name: str) -> str:
     """A chart with its text alternative (`label`) over its caption, and its numbers (rows, or CSV) as the file `name`.csv."""
     told = f'<figcaption class="note">{escape(caption)} {download(rows, name)}</figcaption>'

@@ -12,7 +12,7 @@ from netwright.costing.formats import to_html
 from netwright.report import charts
 from netwright.report.charts import Rows
 from netwright.report.evaluating import Pixels, evaluation_sections
-from netwright.report.html import diagram, facts, figure, page, scrolling
+from netwright.report.html import diagram, facts, figure, notebook, page, scrolling
 from netwright.units import counted, short_amount, short_seconds
 
 Result = dict[str, Any]
@@ -38,6 +38,11 @@ def run_page(result: Result, table: Cost, beside: Beside) -> str:
     sections += evaluation_sections(result["accuracy"], beside.worst, beside.missing)
     title = f"netwright train: {result['network']} on {short_name(result)}"
     return page(title, [*sections, network(result, table), details(result)])
+
+
+def run_piece(result: Result) -> str:
+    """What a notebook shows of a run: how good the network is, and its course."""
+    return notebook([verdict(result), curve(result)])
 
 
 def eval_page(accuracy: dict[str, Any], told: dict[str, str], worst: Sequence[Pixels] = (), missing: str = "") -> str:

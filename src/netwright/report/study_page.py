@@ -10,7 +10,7 @@ from typing import Any
 from netwright.costing import Cost
 from netwright.report import charts
 from netwright.report.charts import Rows
-from netwright.report.html import diagram, facts, figure, page, table
+from netwright.report.html import diagram, facts, figure, notebook, page, table
 from netwright.report.pages import cost_section
 from netwright.report.population_page import population_sections
 from netwright.scaling.budget import UNITS
@@ -37,6 +37,11 @@ def study_page(
         sections += [f"<h2>The best design: trial {number}</h2>{diagram(best.graph, f'trial {number}')}{cost_section(best)}"]
     sections += population_sections([population]) if population.complete else []
     return page(f"netwright search: {study['study']}", [*sections, _machines(study), _failures(study)])
+
+
+def study_piece(study: Plain) -> str:
+    """What a notebook shows of a study: how far it has come, accuracy against cost, learning curves."""
+    return notebook([_found(study), _tried(study), _curves(study)])
 
 
 def _front(study: Plain) -> list[Plain]:

@@ -25,7 +25,7 @@ class Study:
     """What a study has come to: `question` says what was asked, `wanted` how many trials for.
 
     It is a sequence of the trials that have used up a slot or run, in the order in which they began; `lost` are those whose
-    worker died, or that came second to a slot.
+    worker died, or that came second to a slot. A notebook shows its charts.
     """
 
     name: str
@@ -136,6 +136,11 @@ class Study:
 
     def __str__(self) -> str:
         return "\n".join([*_table(self.front, self.goal), "", self._summary()])
+
+    def _repr_html_(self) -> str:
+        from netwright.report.study_page import study_piece
+
+        return study_piece(self.to_json())
 
     def _summary(self) -> str:
         counts = ", ".join(f"{count:,} {status}" for status, count in self.counts.items() if count)

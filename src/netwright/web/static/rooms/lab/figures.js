@@ -26,7 +26,7 @@ export function figures({ api, announce, about }) {
       return make("button", { type: "button", onclick: () => save(file), "aria-label": `Save the figure as ${form}` }, form);
     });
     const scroll = make("div", { class: "scroll drawn", tabindex: "0", role: "group", "aria-label": made.title }, image);
-    place.replaceChildren(make("figure", {}, scroll, make("figcaption", { class: "row" }, made.title, buttons)));
+    place.replaceChildren(make("figure", {}, scroll, make("figcaption", {}, make("div", { class: "row" }, made.title, buttons), make("p", { class: "note" }, made.caption))));
     announce(`${made.title} is drawn.`);
   }
 
