@@ -292,7 +292,7 @@ def steps_map(cells: Rows, edges: Rows, marks: Rows, size: tuple[float, float], 
         row |= {"lr2": row["lr"] + size[0], "momentum2": row["momentum"] + size[1]}
     x = alt.X("lr:Q", title="lr", scale=alt.Scale(nice=False, zero=True), axis=alt.Axis(grid=False))
     y = alt.Y("momentum:Q", title="momentum", scale=alt.Scale(nice=False, domain=[0, 1]), axis=alt.Axis(grid=False))
-    legend = alt.Legend(title="steps to epsilon", format="d", gradientLength=220)
+    legend = alt.Legend(title="steps to epsilon", format="d", symbolType="square")
     viridis = alt.Scale(type="log", scheme="viridis", reverse=True, nice=False)
 
     def cell(rows: Rows) -> Any:
