@@ -291,6 +291,17 @@ def _trace(body: Body, shapes: tuple[Shape, ...], *args: Any) -> Graph:
 # A whole network is seldom traced again, and thousands may be: they must not crowd out the blocks that networks share.
 _trace_whole = lru_cache(maxsize=1 << 8, typed=True)(_trace.__wrapped__)
 
+
+def forget(most: int) -> None:
+    """Forget the blocks and layers that were traced, once there are more than `most` of either.
+
+    For a program that answers for days, whose memory must not follow its questions. What is traced next takes longer.
+    """
+    for remembered in (_trace, make_conv):
+        if remembered.cache_info().currsize > most:
+            remembered.cache_clear()
+
+
 _PLAIN = {int, float, str, bool, type(None)}
 
 
