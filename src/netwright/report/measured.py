@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netwright.measuring.bench_table import Bench
+from netwright.measuring.bench_table import Bench, Measured
 from netwright.report import charts
 from netwright.report.charts import Rows
 from netwright.report.html import figure, table
+from netwright.units import counted
 
 _HEAD = ("network", "runtime", "precision", "batch", "median ms", "p95 ms", "images/s", "times as fast as eager")
 
 
 def measured(benches: Sequence[Bench]) -> str:
     """Predicted beside measured time, where the machine was calibrated when it was measured, and all that was measured."""
-    rows = [_cells(bench, i) for bench in benches for i, row in enumerate(bench.rows) if row.measured]
-    places = "; ".join(dict.fromkeys(f"{bench.device}, {bench.threads} threads" for bench in benches))
+    rows = [_cells(bench, row) for bench in benches for row in bench.rows if row.measured]
+    places = "; ".join(dict.fromkeys(f"{bench.device}, {counted(bench.threads, 'thread')}" for bench in benches))
     listed = table(_HEAD, rows, f"Milliseconds for a batch, as netwright bench measured them ({places}).", kind="pairs")
     return f"<h2>Measured</h2>{_predicted(benches)}{listed}"
 
@@ -37,8 +38,7 @@ def _predicted(benches: Sequence[Bench]) -> str:
     return figure(charts.predicted_against_measured(rows), told, caption, rows, "predicted")
 
 
-def _cells(bench: Bench, place: int) -> list[str]:
-    row = bench.rows[place]
-    ratio, speed = bench.ratio(row), row.images_per_second
-    times = [f"{row.median_ms:.2f}", f"{row.p95_ms:.2f}", f"{speed:,.1f}" if speed else "", f"{ratio:.2f}" if ratio else ""]
-    return [bench.network, row.runtime, row.precision, str(row.batch), *times]
+def _cells(bench: Bench, row: Measured) -> list[str]:
+    times = [(row.median_ms, 2), (row.p95_ms, 2), (row.images_per_second, 1), (bench.ratio(row), 2)]
+    told = ["" if value is None else f"{value:,.{digits}f}" for value, digits in times]
+    return [bench.network, row.runtime, row.precision, f"{row.batch:,}", *told]
