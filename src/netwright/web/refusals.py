@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec
+from typing import Any, TypeVarTuple
 
 from netwright.errors import FailedError, NetwrightError
 from netwright.web.exchange import message_of
 
-P = ParamSpec("P")
+Asked = TypeVarTuple("Asked")
 
 
-def told(answer: Callable[P, Any]) -> Callable[P, Any]:
+def told(answer: Callable[[*Asked], Any]) -> Callable[[*Asked], Any]:
     """`answer`, which where it refuses says so in one line: `{"refused": line}`. Failures stay failures."""
 
     @functools.wraps(answer)
-    def answered(*asked: P.args, **named: P.kwargs) -> Any:
+    def answered(*asked: *Asked) -> Any:
         try:
-            return answer(*asked, **named)
+            return answer(*asked)
         except FailedError:
             raise
         except NetwrightError as error:
