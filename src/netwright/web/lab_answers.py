@@ -123,7 +123,11 @@ def _walked(asked: Asked, job: Job | None = None) -> Plain:
 
 def _going_on(job: Job, before: int, total: int) -> Step:
     """Tells a job how far its work is once a part of it, which begins after `before` of `total`, has done so many."""
-    return lambda done, _, word="": job.step(before + done, total, word)
+
+    def step(done: int, of: int, word: str = "") -> None:
+        job.step(before + done, total, word)
+
+    return step
 
 
 def _track(method: Method, start: int, track: Track, place: Landscape) -> Plain:

@@ -43,11 +43,8 @@ class _Room:
 
     def listing(self, asked: Plain) -> Plain:
         stored, problems = self.storages.listing()
-        return {
-            "root": self.shelf.told,
-            "items": [found.to_json() for found in (*stored, *self.shelf.listing())],
-            "problems": problems,
-        }
+        items = [*[one.to_json() for one in stored], *[found.to_json() for found in self.shelf.listing()]]
+        return {"root": self.shelf.told, "items": items, "problems": problems}
 
     def study(self, asked: Plain) -> Plain:
         """All of a study; only that nothing is new where `seen` is the version that the page has."""
