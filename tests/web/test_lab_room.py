@@ -15,6 +15,9 @@ import pytest
 
 from netwright.lab import LANDSCAPES, Canyon, race, run, starting, tuned
 from netwright.lab.methods import NAMES
+from netwright.web.jobs import Cancelled, Job
+from netwright.web.lab_answers import raced
+from netwright.web.lab_asked import Asked
 from tests.web.serving import Served, serving
 
 CANYON: dict[str, Any] = {
@@ -94,6 +97,33 @@ def test_slow_methods_become_a_long_action(lab: Served) -> None:
     assert followed(lab, job)["state"] == "cancelled"
     few = lab.post("/lab/tracks", asked | {"budget": 9, "starts": 3})
     assert [track["evaluations"] for track in few["tracks"]] == [[0, 3, 6, 9]] * 3
+
+
+class Told(Job):
+    """A job that keeps what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__("a race")
+        self.steps: list[tuple[int, int]] = []
+
+    def step(self, done: int, total: int, word: str = "") -> None:
+        super().step(done, total, word)
+        self.steps.append((done, total))
+
+
+def test_a_race_only_gets_further_and_stops_where_it_is_cancelled() -> None:
+    names = ("sgd", "lamb", "adam", "newton")  # two share an optimizer over all starts, two walk alone
+    asked = Asked.of(CANYON | {"optimizers": [{"name": name} for name in names], "starts": 3, "spread": 0.4})
+    job = Told()
+    assert len(raced(asked, job)["tracks"]) == 12
+    done = [done for done, _ in job.steps]
+    assert done == sorted(done)
+    assert set(done) == set(range(1, 9))
+    assert {total for _, total in job.steps} == {8}
+    job.cancelled.set()
+    with pytest.raises(Cancelled):
+        raced(asked, job)
+    assert len(job.steps) == len(done)
 
 
 def test_tuning_is_that_of_the_library(lab: Served) -> None:

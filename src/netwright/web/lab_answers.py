@@ -32,8 +32,8 @@ def walked(workbench: Workbench, question: Plain) -> Plain:
     """Tracks; where they take long, a long action that gives them."""
     asked = Asked.of(question)
     if asked.steps <= _LONG:
-        return _walked(asked)
-    return workbench.jobs.start("a race", lambda job: _walked(asked, job))
+        return raced(asked)
+    return workbench.jobs.start("a race", lambda job: raced(asked, job))
 
 
 def tuning(workbench: Workbench, question: Plain) -> Plain:
@@ -99,7 +99,7 @@ def _usual_window(place: Landscape) -> Window:
     return window_around(place, [place.start, *((float(x), float(y)) for x, y in track.places)])
 
 
-def _walked(asked: Asked, job: Job | None = None) -> Plain:
+def raced(asked: Asked, job: Job | None = None) -> Plain:
     """The tracks of each optimizer from each start; of the one that is followed, its updates with their numbers."""
     made, rows, done = [], [], 0
     shares = [1 if can_share(method) else len(asked.starts) for method in asked.methods]  # of the walking
