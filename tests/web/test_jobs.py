@@ -166,10 +166,20 @@ def test_a_result_that_is_too_large_is_not_kept(monkeypatch: pytest.MonkeyPatch)
 
 def test_closing_stops_them() -> None:
     jobs, work = Jobs(), Held()
-    told = jobs.start("a race", work)
+    told = jobs.start("the last race", work)
     assert work.begun.wait(20)
     jobs.close()
-    assert ended(jobs, told["id"])["state"] == "cancelled"
+    assert jobs.read(told["id"])["state"] == "cancelled"
+    assert not [thread for thread in threading.enumerate() if thread.name == "job the last race"]  # what it does has stopped, too
+
+
+def test_closing_does_not_wait_for_ever() -> None:
+    jobs, work = Jobs(), Deaf()
+    told = jobs.start("figure", work)
+    assert work.begun.wait(20)
+    jobs.close(patience=0.05)
+    assert jobs.read(told["id"])["state"] == "cancelled"
+    work.go.set()
 
 
 def test_over_the_network(served: Served) -> None:

@@ -139,6 +139,10 @@ def test_a_long_race_shows_how_far_it_is_and_gives_way(page: Any, served: Served
     page.get_by_text("The race: cancelled").wait_for()
     page.locator(".view progress").wait_for(state="detached")
     assert jobs.working == []
+    page.get_by_label("kind").select_option("saddle")  # its lines are there before anybody has walked over them
+    page.locator(".view progress[max]").wait_for()
+    page.locator(".view h2", has_text="saddle").wait_for()
+    assert page.locator(".handle").get_attribute("aria-label").startswith("Start on saddle")
     page.locator("[data-name='starts']").fill("39")
     page.locator(".view progress[max]").wait_for()
     page.locator("[data-name='starts']").fill("1")  # what is wanted now does not wait for what was wanted before

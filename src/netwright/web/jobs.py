@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -68,7 +69,7 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self.working: list[Job] = []
-        self._threads: set[str] = set()  # of jobs by their ids
+        self._threads: dict[str, threading.Thread] = {}  # of jobs by their ids
         self._turn = threading.Condition()
 
     def start(self, title: str, work: Callable[[Job], Any]) -> Plain:
@@ -83,8 +84,9 @@ class Jobs:
             for old in [key for key, other in self._jobs.items() if other.state != RUNNING][: len(self._jobs) + 1 - MOST_KEPT]:
                 del self._jobs[old]
             self._jobs[job.id] = job
-            self._threads.add(job.id)
-        threading.Thread(target=self._run, args=(job, work), name=f"job {title}", daemon=True).start()
+            thread = threading.Thread(target=self._run, args=(job, work), name=f"job {title}", daemon=True)
+            self._threads[job.id] = thread
+        thread.start()
         return job.to_json()
 
     def read(self, identity: str) -> Plain:
@@ -97,10 +99,13 @@ class Jobs:
         self._give_up(job)
         return job.to_json()
 
-    def close(self) -> None:
-        """Give up all: the server ends."""
+    def close(self, patience: float = 5.0) -> None:
+        """Give up all, and wait so many seconds for their work to stop: a process that ends in the midst of it may crash."""
         for job in list(self._jobs.values()):
             self._give_up(job)
+        until = time.monotonic() + patience
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _find(self, identity: str) -> Job:
         job = self._jobs.get(identity)
@@ -134,7 +139,7 @@ class Jobs:
             self._end(job, FAILED, error=message_of(error))
         finally:
             with self._turn:
-                self._threads.discard(job.id)
+                del self._threads[job.id]
 
     def _wait_for_turn(self, job: Job) -> None:
         with self._turn:

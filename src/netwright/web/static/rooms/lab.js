@@ -154,16 +154,39 @@ class Lab {
   }
 
   async ask(panel, follow, signal) {
+    const anew = panel.stale;
+    panel.stale = false; // until it changes once more
+    try {
+      return await this.asked(panel, anew, follow, signal);
+    } catch (error) {
+      panel.stale ||= anew;
+      throw error;
+    }
+  }
+
+  async asked(panel, anew, follow, signal) {
     const options = { signal }, view = this.views.get(panel), wanted = view.wanted;
-    const told = {};
-    if (panel.stale) told.scene = await this.api.post("/lab/scene", place(panel), options);
-    const starting = (told.scene ?? panel.scene).starting;
+    const scene = anew ? await this.api.post("/lab/scene", place(panel), options) : undefined;
+    if (panel.stale) return {}; // the next question is about another place
+    const { starting } = scene ?? panel.scene;
     for (const name of this.state.chosen) panel.settings[name] = { ...starting[name], ...panel.settings[name] };
-    const asked = question(this.state, panel, this.about);
-    if (follow && panel === this.panel) asked.follow = told.follow = this.state.follow;
-    const answer = await this.api.post("/lab/tracks", asked, options);
-    told.walked = answer.id ? await this.raced(view, wanted, answer, signal) : answer;
-    return told;
+    const what = question(this.state, panel, this.about);
+    if (follow && panel === this.panel) what.follow = this.state.follow;
+    const answer = await this.api.post("/lab/tracks", what, options);
+    if (!answer.id) return { scene, walked: answer, follow: what.follow };
+    if (scene && !panel.stale && !signal.aborted) {
+      this.showScene(panel, scene); // at once: the race takes longer
+      view.plane.setTracks([], panel.start ?? scene.start);
+    }
+    return { scene, walked: await this.raced(view, wanted, answer, signal), follow: what.follow };
+  }
+
+  showScene(panel, scene) {
+    const { plane, title } = this.views.get(panel), first = !panel.scene;
+    panel.scene = scene;
+    title.textContent = scene.told;
+    plane.setScene(scene, this.colours, scene.told);
+    if (first && panel === this.panel) this.showControls("landscape", "optimizers");
   }
 
   /** The result of a race that takes longer, unless it is cancelled, or something newer is wanted. */
@@ -176,17 +199,10 @@ class Lab {
   }
 
   answered(panel, { scene, walked, follow }) {
-    if (!this.views.has(panel)) return;
-    const { plane, title } = this.views.get(panel);
+    if (!this.views.has(panel) || panel.stale) return;
+    const { plane } = this.views.get(panel);
     this.say.textContent = "";
-    const first = !panel.scene;
-    if (scene) {
-      panel.scene = scene;
-      panel.stale = false;
-      title.textContent = scene.told;
-      plane.setScene(scene, this.colours, scene.told);
-      if (first && panel === this.panel) this.showControls("landscape", "optimizers");
-    }
+    if (scene) this.showScene(panel, scene);
     if (walked) {
       panel.updates = walked.formulas.length ? { of: follow, formulas: walked.formulas } : null;
       panel.walked = walked;
@@ -278,7 +294,7 @@ class Lab {
     panel.tuned = false;
     this.changedRun(panel, done);
     const field = this.controls.querySelector("input.start");
-    const shown = start ?? panel.scene.start;
+    const shown = start ?? panel.scene?.start ?? [0, 0];
     if (field && panel === this.panel && document.activeElement !== field) field.value = shown.map((value) => Number(value.toPrecision(4))).join(", ");
   }
 
