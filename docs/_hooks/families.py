@@ -1,0 +1,185 @@
+"""A page for each family of the zoo, read off its module, its designs and their graphs."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from docstrings import prose
+
+import netwright as nw
+from netwright.graph import own_image, trace
+from netwright.graph.initial import Draw, Initial
+from netwright.runtime.naming import namings
+from netwright.runtime.published import table
+from netwright.zoo import name_of
+
+FANS = {"in": "fan-in", "out": "fan-out", "groups": "fan-out of a group"}
+LAWS = {"normal": "normal", "truncated": "normal, cut at two deviations", "uniform": "uniform"}
+Networks = dict[str, nw.Design]
+
+
+def pages() -> dict[str, str]:
+    """The families and the drawings on them, by their place on the site; an index of all comes first."""
+    made: dict[str, str] = {"zoo/index.md": ""}
+    cards = []
+    for module, kinds in _families().items():
+        family = module.__name__.rpartition(".")[2]
+        made[f"zoo/{family}.md"] = _page(module, kinds)
+        for networks in kinds.values():
+            made[f"zoo/{_shown(networks)}.svg"] = nw.draw(_shown(networks)).svg
+        every = {name: design for networks in kinds.values() for name, design in networks.items()}
+        cards.append(_card(module, family, every, _shown(next(iter(kinds.values())))))
+    made["zoo/index.md"] = _INDEX.format(count=len(nw.networks()), cards="\n".join(cards))
+    return made
+
+
+_INDEX = """# Families
+
+{count} networks in families, each read off its one definition: the drawing, the counts and the cost table are the graph's.
+[The zoo](../zoo.md) says how to take one, with which weights and in which form.
+
+<div class="grid cards" markdown>
+
+{cards}
+</div>
+"""
+
+
+def _families() -> dict[ModuleType, dict[type, Networks]]:
+    """The designs of the zoo by their module (a paper) and their class."""
+    found: dict[ModuleType, dict[type, Networks]] = {}
+    for name in nw.networks():
+        design = nw.network(name)
+        kinds = found.setdefault(importlib.import_module(type(design).__module__), {})
+        kinds.setdefault(type(design), {})[name] = design
+    return found
+
+
+def _title(module: ModuleType) -> str:
+    return re.split(r"[:(;]", module.__doc__ or "")[0].strip()
+
+
+def _shown(networks: Networks) -> str:
+    """The network that stands for its class: the one that the class makes unasked, else the first."""
+    plain = name_of(type(next(iter(networks.values())))())
+    return plain if plain in networks else next(iter(networks))
+
+
+def _card(module: ModuleType, family: str, networks: Networks, shown: str) -> str:
+    names = f"{len(networks)} networks" if len(networks) > 1 else f"`{shown}`"
+    return f"-   [![{shown} as netwright draws it]({shown}.svg)]({family}.md)\n\n    **[{_title(module)}]({family}.md)**, {names}\n"
+
+
+def _page(module: ModuleType, kinds: dict[type, Networks]) -> str:
+    parts = [f"# {_title(module)}", prose(module.__doc__ or "")]
+    for kind, networks in kinds.items():
+        shown = _shown(networks)
+        parts += [f"## {kind.__name__}", prose(inspect.getdoc(kind) or "")]
+        parts += [f"[![{shown} as netwright draws it]({shown}.svg)]({shown}.svg)", _counts(networks)]
+        parts += [f"### {kind.__name__}: cost by stage", _cost(shown)]
+        parts += [f"### {kind.__name__}: first weights", _start(networks[shown])]
+        parts += [f"### {kind.__name__}: checkpoints", _checkpoints(networks, shown)]
+    return "\n\n".join([*parts, "## The parts", _parts(module, kinds), "## The definition", _definition(module)]) + "\n"
+
+
+def _rows(head: list[str], rows: list[list[str]], left: int = 1) -> str:
+    from netwright.costing.formats import markdown_table
+
+    return markdown_table(head, rows, left=left)
+
+
+def _counts(networks: Networks) -> str:
+    """Every network at its own resolution."""
+    rows = []
+    for name, design in networks.items():
+        graph = trace(design)
+        rows.append([f"`{name}`", *(f"{count:,}" for count in (own_image(design), graph.params, graph.macs, graph.acts))])
+    return _rows(["network", "image (px)", "params", "macs", "acts"], rows)
+
+
+def _cost(name: str) -> str:
+    made = nw.cost(nw.network(name), by="stage", name=name)
+    return f"    netwright cost {name} --by stage\n\n{made.to_markdown()}"
+
+
+# ---------------------------------------------------------------- weights
+
+
+def _start(design: nw.Design) -> str:
+    """The distributions that the design draws its first weights from."""
+    initial: Initial = getattr(design, "initial", Initial())
+    roles = {row.layer.role for row in trace(design).rows() if hasattr(row.layer, "role")}
+    told = {"convolutions": _law(initial.conv), "linear layers": _law(initial.linear), "the classifier": _law(initial.head)}
+    told["biases"] = "uniform in ± 1 / √fan-in" if initial.bias is None else f"{initial.bias:g}"
+    if "bias-one" in roles:
+        told["biases"] += "; 1 where a ReLU is to be fed"
+    if initial.identity and "residual-last" in roles:
+        told["last norm of a residual branch"] = "scale 0: every block starts as its shortcut"
+    return _rows(["weights", "start"], [[what, how] for what, how in told.items()], left=2)
+
+
+def _law(draw: Draw) -> str:
+    spread = f"variance {draw.gain:.3g} / {FANS[draw.fan]}" if draw.fan else f"deviation {math.sqrt(draw.gain):.3g}"
+    return f"{LAWS[draw.law]}, {spread}"
+
+
+def _checkpoints(networks: Networks, shown: str) -> str:
+    """Whose parameter names the networks have, what others call them, and the weights that torchvision publishes."""
+    names = [f"{row.name}.weight" for row in trace(networks[shown]).rows() if row.counts[0]]
+    some = [names[0], names[len(names) // 2], names[-1]]
+    sources = namings(networks[shown])
+    own = [naming.source for naming in sources if all(map(_same, names, map(naming.of, names)))]
+    others = [naming for naming in sources if naming.source not in own]
+    told = f"Parameter names: {', '.join(own)}" + "".join(f"; also read and written: {naming.source}" for naming in others) + "."
+    parts = [told]
+    if others:
+        head = [" and ".join(own), *(naming.source for naming in others)]
+        parts.append(_rows(head, [[f"`{name}`", *(f"`{naming.of(name)}`" for naming in others)] for name in some], len(head)))
+    return "\n\n".join([*parts, *_published(networks)])
+
+
+def _same(one: str, other: str) -> bool:
+    return one == other
+
+
+def _published(networks: Networks) -> list[str]:
+    rows: list[list[str]] = []
+    for row in table():
+        if row.network in networks:
+            seen = row.preprocessing
+            label = f"`{row.label}`" + " (default)" * row.default
+            rows.append([f"`{row.network}`", label, f"{seen.resize} px, centre {seen.image} px, {seen.filter}", f"`{row.file}`"])
+    if not rows:
+        return []
+    told = f"Published by torchvision, as `--weights` names them (`netwright predict {rows[0][0][1:-1]} cat.jpg --weights DEFAULT`):"
+    return [told, _rows(["network", "weights", "pictures", "file"], rows, left=4)]
+
+
+# ---------------------------------------------------------------- the code
+
+
+def _parts(module: ModuleType, kinds: dict[type, Networks]) -> str:
+    """What the networks are written with, in the order of the file."""
+    found = [(name, part) for name, part in vars(module).items() if not name.startswith("_") and _written(module, part)]
+    return "\n".join(f"`{name}`\n:   {_first(part)}\n" for name, part in found if part not in kinds)
+
+
+def _written(module: ModuleType, part: Any) -> bool:
+    return inspect.isroutine(part) and part.__module__ == module.__name__ or inspect.isclass(part) and part.__module__ == module.__name__
+
+
+def _first(part: Any) -> str:
+    """The first paragraph of a docstring, on one line."""
+    return " ".join(prose((inspect.getdoc(part) or "").partition("\n\n")[0]).split())
+
+
+def _definition(module: ModuleType) -> str:
+    path = Path(inspect.getfile(module))
+    code = "".join(f"    {line}" if line.strip() else line for line in path.read_text(encoding="utf-8").splitlines(keepends=True))
+    return f'??? abstract "src/netwright/zoo/{path.name}"\n    ```python\n{code}    ```'

@@ -1,0 +1,139 @@
+"""What mkdocs calls while it builds the site: pages read off the code, links between files of the repository, folders in the nav."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+import commands
+import families
+import recipes
+import references
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("examples/*.*", "benchmarks/*.py")  # shown as they are, each on a page of its own
+LINK = re.compile(r"(\]\()(?!\w+:|#)([^)#\s]+)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that no file of docs/ holds, in the order that the nav gives them."""
+    for written in (families.pages(), recipes.pages(), commands.pages(), references.pages(), sources()):
+        for uri, text in written.items():
+            files.append(File.generated(config, uri, content=text))
+    for path in [*sorted(ROOT.glob("benchmarks/**/*.md")), ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]:
+        files.append(File.generated(config, page_of(path.relative_to(ROOT).as_posix()), abs_src_path=str(path)))
+    files.append(File.generated(config, "assets/icon.svg", abs_src_path=str(ROOT / "src/netwright/web/static/icon.svg")))
+    config.nav = present(config.nav, set(files.src_uris))  # TEMPORARY: until all pages are there
+    shown = listed(config.nav)
+    config.nav = expanded(config.nav, [uri for uri in files.src_uris if uri.endswith(".md") and uri not in shown])
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Links are written for the repository, where the reader of a file follows them; here they lead to the file's page."""
+    uri = page.file.src_uri
+    place = file_of(uri)
+    if place.startswith("benchmarks/"):
+        markdown += related(place, files)
+    return LINK.sub(lambda found: found[1] + moved(found[2], place, uri), markdown)
+
+
+def sources() -> dict[str, str]:
+    """Examples and benchmarks as pages of code."""
+    paths = [path for pattern in SOURCES for path in sorted(ROOT.glob(pattern))]
+    return {page_of(path.relative_to(ROOT).as_posix()): code_page(path) for path in paths}
+
+
+def code_page(path: Path) -> str:
+    """One file of code as a page."""
+    kind = {".py": "python", ".sh": "bash"}.get(path.suffix, "text")
+    return f"# {path.relative_to(ROOT).as_posix()}\n\n````{kind}\n{path.read_text(encoding='utf-8')}````\n"
+
+
+# ---------------------------------------------------------------- links
+
+
+def page_of(path: str) -> str:
+    """Where a file of the repository stands on the site."""
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/")
+    if path in ("CHANGELOG.md", "CONTRIBUTING.md"):
+        return path.lower()
+    if path.startswith("benchmarks/") and path.endswith(".md"):
+        return path.replace("/results/", "/").replace("README", "index")
+    return f"source/{path}.md"
+
+
+def file_of(uri: str) -> str:
+    """The file of the repository that a page shows; of a page that is made here, the one it would be."""
+    if uri in ("changelog.md", "contributing.md"):
+        return uri.removesuffix(".md").upper() + ".md"
+    if uri == "benchmarks/index.md":
+        return "benchmarks/README.md"
+    return uri.replace("benchmarks/", "benchmarks/results/") if uri.startswith("benchmarks/") else f"docs/{uri}"
+
+
+def moved(link: str, place: str, uri: str) -> str:
+    """A link of the file `place` as its page `uri` says it."""
+    target = page_of(posixpath.normpath(posixpath.join(posixpath.dirname(place), link)))
+    return posixpath.relpath(target, posixpath.dirname(uri) or ".")
+
+
+def related(place: str, files: Files) -> str:
+    """Below the benchmarks' index the results, below a result the script that made it; as links of the repository."""
+    if place == "benchmarks/README.md":
+        names = sorted(path.stem for path in (ROOT / "benchmarks/results").glob("*.md"))
+        return "\n\n## Results\n\n" + "\n".join(f"- [{name}](results/{name}.md)" for name in names) + "\n"
+    script = f"benchmarks/{posixpath.basename(place).removesuffix('.md')}.py"
+    shown = files.get_file_from_path(page_of(script)) is not None
+    return f"\n\nMeasured by [{script}](../../{script}).\n" if shown else ""
+
+
+# ---------------------------------------------------------------- the nav
+
+
+def listed(nav: Any) -> set[str]:
+    """All paths of a nav."""
+    if isinstance(nav, str):
+        return {nav}
+    return {path for item in (nav.values() if isinstance(nav, dict) else nav) for path in listed(item)}
+
+
+def expanded(items: list[Any], pages: list[str]) -> list[Any]:
+    """The nav with each folder's pages in its place, in the order of `pages`."""
+    made: list[Any] = []
+    for item in items:
+        if isinstance(item, str):
+            made += inside(item, pages) if item.endswith("/") else [item]
+            continue
+        ((title, inner),) = item.items()
+        if isinstance(inner, str) and not inner.endswith("/"):
+            made.append(item)
+        else:
+            made.append({title: expanded([inner] if isinstance(inner, str) else inner, pages)})
+    return made
+
+
+def inside(folder: str, pages: list[str]) -> list[Any]:
+    """A folder's pages; those of the claims book under its chapters, as its first page has them."""
+    found = [uri for uri in pages if uri.startswith(folder)]
+    if folder != "claims/":
+        return found
+    chapters = (ROOT / "docs/claims.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    return [{text.partition("\n")[0]: re.findall(r"\]\((claims/[^)]+\.md)\)", text)} for text in chapters]
+
+
+def present(nav: Any, there: set[str]) -> Any:
+    if isinstance(nav, list):
+        return [item for item in (present(item, there) for item in nav) if item]
+    if isinstance(nav, dict):
+        ((title, inner),) = nav.items()
+        kept = present(inner, there)
+        return {title: kept} if kept else None
+    return nav if nav.endswith("/") or nav in there else None
