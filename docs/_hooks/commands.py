@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
+from html import escape
 
 import click
 
@@ -73,10 +74,12 @@ def _paragraph(text: str) -> str:
 
 def _options(command: click.Command, context: click.Context) -> str:
     """Options with what --help says of them; arguments stand in the usage."""
-    records = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
+    found = [parameter for parameter in command.get_params(context) if isinstance(parameter, click.Option)]
+    records = [record for option in found if (record := option.get_help_record(context))]
     return "\n".join(f"`{names}`\n:   {_plain(told)}\n" for names, told in records)
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown would read signs into."""
-    return re.sub(r"([<*_\[\]])(?=[^`]*(?:`[^`]*`[^`]*)*$)", r"\\\1", text)
+    """Text whose signs mean nothing to Markdown, but for its code."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if part.startswith("`") else re.sub(r"([*_\[\]])", r"\\\1", escape(part, quote=False)) for part in parts)

@@ -13,6 +13,7 @@ from typing import Any
 from docstrings import prose
 
 import netwright as nw
+from netwright.costing.formats import markdown_table
 from netwright.graph import own_image, trace
 from netwright.graph.initial import Draw, Initial
 from netwright.runtime.naming import namings
@@ -39,9 +40,13 @@ def pages() -> dict[str, str]:
     return made
 
 
-_INDEX = """# Families
+_INDEX = """---
+title: Families
+---
 
-{count} networks in families, each read off its one definition: the drawing, the counts and the cost table are the graph's.
+# The families of the zoo
+
+{count} networks, each family read off its one definition: the drawing, the counts and the cost table are the graph's.
 [The zoo](../zoo.md) says how to take one, with which weights and in which form.
 
 <div class="grid cards" markdown>
@@ -73,25 +78,21 @@ def _shown(networks: Networks) -> str:
 
 def _card(module: ModuleType, family: str, networks: Networks, shown: str) -> str:
     names = f"{len(networks)} networks" if len(networks) > 1 else f"`{shown}`"
-    return f"-   [![{shown} as netwright draws it]({shown}.svg)]({family}.md)\n\n    **[{_title(module)}]({family}.md)**, {names}\n"
+    return (
+        f"-   [![{shown} as netwright draws it]({shown}.svg)]({family}.md)\n\n    **[{_title(module)}]({family}.md)**, {names}\n"
+    )
 
 
 def _page(module: ModuleType, kinds: dict[type, Networks]) -> str:
     parts = [f"# {_title(module)}", prose(module.__doc__ or "")]
     for kind, networks in kinds.items():
-        shown = _shown(networks)
-        parts += [f"## {kind.__name__}", prose(inspect.getdoc(kind) or "")]
-        parts += [f"[![{shown} as netwright draws it]({shown}.svg)]({shown}.svg)", _counts(networks)]
-        parts += [f"### {kind.__name__}: cost by stage", _cost(shown)]
-        parts += [f"### {kind.__name__}: first weights", _start(networks[shown])]
-        parts += [f"### {kind.__name__}: checkpoints", _checkpoints(networks, shown)]
+        several, name, shown = len(kinds) > 1, kind.__name__, _shown(networks)
+        head = f"### {name}: " if several else "## "
+        parts += [f"## {name}"] if several else []
+        parts += [prose(inspect.getdoc(kind) or ""), f"[![{shown} as netwright draws it]({shown}.svg)]({shown}.svg)"]
+        parts += [_counts(networks), f"{head}cost by stage", _cost(shown), f"{head}first weights", _start(networks[shown])]
+        parts += [f"{head}checkpoints", _checkpoints(networks, shown)]
     return "\n\n".join([*parts, "## The parts", _parts(module, kinds), "## The definition", _definition(module)]) + "\n"
-
-
-def _rows(head: list[str], rows: list[list[str]], left: int = 1) -> str:
-    from netwright.costing.formats import markdown_table
-
-    return markdown_table(head, rows, left=left)
 
 
 def _counts(networks: Networks) -> str:
@@ -100,12 +101,12 @@ def _counts(networks: Networks) -> str:
     for name, design in networks.items():
         graph = trace(design)
         rows.append([f"`{name}`", *(f"{count:,}" for count in (own_image(design), graph.params, graph.macs, graph.acts))])
-    return _rows(["network", "image (px)", "params", "macs", "acts"], rows)
+    return markdown_table(["network", "image (px)", "params", "macs", "acts"], rows)
 
 
 def _cost(name: str) -> str:
     made = nw.cost(nw.network(name), by="stage", name=name)
-    return f"    netwright cost {name} --by stage\n\n{made.to_markdown()}"
+    return f'    netwright cost {name} --by stage\n\n<div class="numbers" markdown>\n\n{made.to_markdown()}\n</div>'
 
 
 # ---------------------------------------------------------------- weights
@@ -121,7 +122,7 @@ def _start(design: nw.Design) -> str:
         told["biases"] += "; 1 where a ReLU is to be fed"
     if initial.identity and "residual-last" in roles:
         told["last norm of a residual branch"] = "scale 0: every block starts as its shortcut"
-    return _rows(["weights", "start"], [[what, how] for what, how in told.items()], left=2)
+    return markdown_table(["weights", "start"], [[what, how] for what, how in told.items()], left=2)
 
 
 def _law(draw: Draw) -> str:
@@ -134,18 +135,16 @@ def _checkpoints(networks: Networks, shown: str) -> str:
     names = [f"{row.name}.weight" for row in trace(networks[shown]).rows() if row.counts[0]]
     some = [names[0], names[len(names) // 2], names[-1]]
     sources = namings(networks[shown])
-    own = [naming.source for naming in sources if all(map(_same, names, map(naming.of, names)))]
+    own = [naming.source for naming in sources if [naming.of(name) for name in names] == names]
     others = [naming for naming in sources if naming.source not in own]
     told = f"Parameter names: {', '.join(own)}" + "".join(f"; also read and written: {naming.source}" for naming in others) + "."
     parts = [told]
     if others:
         head = [" and ".join(own), *(naming.source for naming in others)]
-        parts.append(_rows(head, [[f"`{name}`", *(f"`{naming.of(name)}`" for naming in others)] for name in some], len(head)))
+        parts.append(
+            markdown_table(head, [[f"`{name}`", *(f"`{naming.of(name)}`" for naming in others)] for name in some], left=len(head))
+        )
     return "\n\n".join([*parts, *_published(networks)])
-
-
-def _same(one: str, other: str) -> bool:
-    return one == other
 
 
 def _published(networks: Networks) -> list[str]:
@@ -157,8 +156,10 @@ def _published(networks: Networks) -> list[str]:
             rows.append([f"`{row.network}`", label, f"{seen.resize} px, centre {seen.image} px, {seen.filter}", f"`{row.file}`"])
     if not rows:
         return []
-    told = f"Published by torchvision, as `--weights` names them (`netwright predict {rows[0][0][1:-1]} cat.jpg --weights DEFAULT`):"
-    return [told, _rows(["network", "weights", "pictures", "file"], rows, left=4)]
+    told = (
+        f"Published by torchvision, as `--weights` names them (`netwright predict {rows[0][0][1:-1]} cat.jpg --weights DEFAULT`):"
+    )
+    return [told, markdown_table(["network", "weights", "pictures", "file"], rows, left=4)]
 
 
 # ---------------------------------------------------------------- the code
@@ -171,7 +172,7 @@ def _parts(module: ModuleType, kinds: dict[type, Networks]) -> str:
 
 
 def _written(module: ModuleType, part: Any) -> bool:
-    return inspect.isroutine(part) and part.__module__ == module.__name__ or inspect.isclass(part) and part.__module__ == module.__name__
+    return (inspect.isroutine(part) or inspect.isclass(part)) and part.__module__ == module.__name__
 
 
 def _first(part: Any) -> str:

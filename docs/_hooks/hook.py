@@ -1,8 +1,7 @@
-"""What mkdocs calls while it builds the site: pages read off the code, links between files of the repository, folders in the nav."""
+"""What mkdocs calls while it builds the site: pages read off the code, links within the repository, folders in the nav."""
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from pathlib import Path

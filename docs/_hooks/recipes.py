@@ -8,9 +8,9 @@ from netwright.training.recipes.recipe_files import plain, to_toml
 
 HEAD = """# Recipes
 
-A recipe is all that decides what is learned, beside network, pictures and seed: a TOML file, or one of these names after `--recipe`. What cost and
-result say was measured by whom they name; "not measured here" means that netwright has not run it. How to change one:
-[Training](training.md).
+A recipe is all that decides what is learned, beside network, pictures and seed: a TOML file, or one of these names after
+`--recipe`. Cost and result were measured by whom they name; "not measured here" means that netwright has not run it.
+[Training](training.md) says how to change one.
 
 """
 

@@ -51,7 +51,7 @@ def _packages() -> list[str]:
 def _root() -> str:
     """What `import netwright as nw` gives: functions, then classes."""
     names = sorted(netwright.__all__, key=lambda name: (inspect.isclass(getattr(netwright, name)), name))
-    blocks = "\n\n".join(f"::: netwright.{name}" for name in names)
+    blocks = "\n\n".join(_block(f"netwright.{name}", getattr(netwright, name)) for name in names)
     return f"# netwright\n\n    import netwright as nw\n\n{blocks}\n"
 
 
@@ -64,8 +64,18 @@ def _page(name: str, root: dict[int, str]) -> str:
     parts += [f"Also here: {', '.join(there)}."] if there else []
     values = [f"`{member}` ({type(value).__name__})" for member, value in members.items() if not _documented(value)]
     parts += [f"Values: {', '.join(values)}."] if values else []
-    parts += [f"::: {name}.{member}" for member, value in members.items() if _documented(value) and id(value) not in root]
+    shown = {member: value for member, value in members.items() if _documented(value) and id(value) not in root}
+    parts += [_block(f"{name}.{member}", value) for member, value in shown.items()]
     return "\n\n".join(parts) + "\n"
+
+
+def _block(path: str, value: Any) -> str:
+    """What mkdocstrings fills in. Where a function's module bears its name, griffe takes one for the other: it is told which."""
+    name = path.rpartition(".")[2]
+    if not value.__module__.endswith(f".{name}"):
+        return f"::: {path}"
+    told = f"options: {{heading: {path}, toc_label: {name}}}"
+    return f"[](){{#{path}}}\n\n::: {value.__module__}.{name}\n    {told}"
 
 
 def _documented(value: Any) -> bool:

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.web.conftest import browser
+
+__all__ = ["browser"]  # the same as for the workbench page
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -54,7 +58,17 @@ def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     made = (base if worker_id == "master" else base.parent) / "site"
     with FileLock(f"{made}.lock"):
         if not made.with_suffix(".log").exists():
-            command = [sys.executable, "-W", "error::DeprecationWarning:netwright", "-m", "mkdocs", "build", "--strict", "-d", str(made)]
+            command = [
+                sys.executable,
+                "-W",
+                "error::DeprecationWarning:netwright",
+                "-m",
+                "mkdocs",
+                "build",
+                "--strict",
+                "-d",
+                str(made),
+            ]
             environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "NO_MKDOCS_2_WARNING": "1"}
             done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
             assert done.returncode == 0, done.stderr[-4000:]

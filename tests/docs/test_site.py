@@ -18,11 +18,8 @@ import netwright
 from netwright.cli import COMMANDS, cli
 from netwright.training.recipes.presets import PRESETS
 from tests.docs.conftest import ROOT, Seen
-from tests.web.conftest import CHROMIUM, browser, faults
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["browser"]  # a fixture
 
 LOOKED_AT = (
     "index.html",
@@ -41,7 +38,7 @@ LOOKED_AT = (
 def test_every_link_leads_somewhere(site: Path, pages: dict[str, Seen]) -> None:
     dead = []
     for place, seen in pages.items():
-        for _, _, link in seen.links:
+        for _, _, link in seen.links if place != "404.html" else ():  # a server shows that one at any depth
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
                 continue
@@ -88,8 +85,7 @@ def test_every_command_and_option_is_on_a_page(name: str, site: Path, pages: dic
     assert command is not None
     words = " ".join(pages[f"reference/cli/{name}.html"].codes)
     assert [option for option in options(command) if option not in words] == []
-    text = (site / "reference" / "cli" / f"{name}.html").read_text()
-    assert f">{COMMANDS[name]}<" in (site / "reference" / "cli" / "index.html").read_text() and f"netwright {name}" in text
+    assert f">{COMMANDS[name]}<" in (site / "reference" / "cli" / "index.html").read_text()
 
 
 def test_every_public_name_is_in_the_reference(pages: dict[str, Seen]) -> None:
@@ -100,7 +96,11 @@ def test_every_public_name_is_in_the_reference(pages: dict[str, Seen]) -> None:
 def test_what_the_guides_import_is_in_the_reference(pages: dict[str, Seen]) -> None:
     ids = {anchor for place, seen in pages.items() if place.startswith("reference/api/") for anchor in seen.ids}
     text = "\n".join(path.read_text() for path in [*ROOT.glob("docs/**/*.md"), ROOT / "README.md", *ROOT.glob("examples/*.py")])
-    asked = [(module, name) for module, names in re.findall(r"from (netwright[\w.]*) import ([\w, ]+)", text) for name in names.split(",")]
+    asked = [
+        (module, name)
+        for module, names in re.findall(r"from (netwright[\w.]*) import ([\w, ]+)", text)
+        for name in names.split(",")
+    ]
     asked += [(f"netwright.{module}", name) for module, name in re.findall(r"nw\.(\w+)\.(\w+)\(", text)]
     assert len(asked) > 20
     missing = []
