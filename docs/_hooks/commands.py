@@ -80,6 +80,10 @@ def _options(command: click.Command, context: click.Context) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text whose signs mean nothing to Markdown, but for its code."""
-    parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else re.sub(r"([*_\[\]])", r"\\\1", escape(part, quote=False)) for part in parts)
+    """Text whose signs mean nothing to Markdown, but for its code; options are code too."""
+    parts = re.split(r"(`[^`]*`|(?<![\w-])--[a-z][\w-]*)", text)
+    return "".join(f"`{part.strip('`')}`" if i % 2 else _escaped(part) for i, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([*_\[\]])", r"\\\1", escape(text, quote=False))

@@ -20,8 +20,8 @@ from netwright.runtime.naming import namings
 from netwright.runtime.published import table
 from netwright.zoo import name_of
 
-FANS = {"in": "fan-in", "out": "fan-out", "groups": "fan-out of a group"}
-LAWS = {"normal": "normal", "truncated": "normal, cut at two deviations", "uniform": "uniform"}
+FANS = {"": "", "in": "fan-in", "out": "fan-out", "groups": "fan-out of a group"}
+LAWS = {"normal": "normal", "truncated": "normal, cut at two deviations"}
 Networks = dict[str, nw.Design]
 
 
@@ -86,12 +86,12 @@ def _card(module: ModuleType, family: str, networks: Networks, shown: str) -> st
 def _page(module: ModuleType, kinds: dict[type, Networks]) -> str:
     parts = [f"# {_title(module)}", prose(module.__doc__ or "")]
     for kind, networks in kinds.items():
-        several, name, shown = len(kinds) > 1, kind.__name__, _shown(networks)
-        head = f"### {name}: " if several else "## "
-        parts += [f"## {name}"] if several else []
+        shown, (level, of) = _shown(networks), ("###", f" of {kind.__name__}") if len(kinds) > 1 else ("##", "")
+        parts += [f"## {kind.__name__}"] if of else []
         parts += [prose(inspect.getdoc(kind) or ""), f"[![{shown} as netwright draws it]({shown}.svg)]({shown}.svg)"]
-        parts += [_counts(networks), f"{head}cost by stage", _cost(shown), f"{head}first weights", _start(networks[shown])]
-        parts += [f"{head}checkpoints", _checkpoints(networks, shown)]
+        parts += [_counts(networks), f"{level} Cost by stage{of}", _cost(shown)]
+        parts += [f"{level} First weights{of}", _start(networks[shown])]
+        parts += [f"{level} Checkpoints{of}", _checkpoints(networks, shown)]
     return "\n\n".join([*parts, "## The parts", _parts(module, kinds), "## The definition", _definition(module)]) + "\n"
 
 
@@ -106,7 +106,12 @@ def _counts(networks: Networks) -> str:
 
 def _cost(name: str) -> str:
     made = nw.cost(nw.network(name), by="stage", name=name)
-    return f'    netwright cost {name} --by stage\n\n<div class="numbers" markdown>\n\n{made.to_markdown()}\n</div>'
+    return f"    netwright cost {name} --by stage\n\n{_numbers(made.to_markdown())}"
+
+
+def _numbers(table: str) -> str:
+    """A table whose cells keep to one line."""
+    return f'<div class="numbers" markdown>\n\n{table}\n</div>'
 
 
 # ---------------------------------------------------------------- weights
@@ -117,7 +122,7 @@ def _start(design: nw.Design) -> str:
     initial: Initial = getattr(design, "initial", Initial())
     roles = {row.layer.role for row in trace(design).rows() if hasattr(row.layer, "role")}
     told = {"convolutions": _law(initial.conv), "linear layers": _law(initial.linear), "the classifier": _law(initial.head)}
-    told["biases"] = "uniform in ± 1 / √fan-in" if initial.bias is None else f"{initial.bias:g}"
+    told["biases"] = "uniform in ± √(1 / fan-in)" if initial.bias is None else f"{initial.bias:g}"
     if "bias-one" in roles:
         told["biases"] += "; 1 where a ReLU is to be fed"
     if initial.identity and "residual-last" in roles:
@@ -126,8 +131,10 @@ def _start(design: nw.Design) -> str:
 
 
 def _law(draw: Draw) -> str:
-    spread = f"variance {draw.gain:.3g} / {FANS[draw.fan]}" if draw.fan else f"deviation {math.sqrt(draw.gain):.3g}"
-    return f"{LAWS[draw.law]}, {spread}"
+    fan, normal = FANS[draw.fan], draw.law != "uniform"
+    if not fan:
+        return f"{LAWS[draw.law]}, deviation {math.sqrt(draw.gain):.3g}"
+    return f"{LAWS[draw.law]}, variance {draw.gain:.3g} / {fan}" if normal else f"uniform in ± √({3 * draw.gain:.3g} / {fan})"
 
 
 def _checkpoints(networks: Networks, shown: str) -> str:
@@ -154,12 +161,8 @@ def _published(networks: Networks) -> list[str]:
             seen = row.preprocessing
             label = f"`{row.label}`" + " (default)" * row.default
             rows.append([f"`{row.network}`", label, f"{seen.resize} px, centre {seen.image} px, {seen.filter}", f"`{row.file}`"])
-    if not rows:
-        return []
-    told = (
-        f"Published by torchvision, as `--weights` names them (`netwright predict {rows[0][0][1:-1]} cat.jpg --weights DEFAULT`):"
-    )
-    return [told, markdown_table(["network", "weights", "pictures", "file"], rows, left=4)]
+    told = "Published by torchvision; `--weights` takes a label or `DEFAULT`:"
+    return [told, _numbers(markdown_table(["network", "weights", "pictures", "file"], rows, left=4))] if rows else []
 
 
 # ---------------------------------------------------------------- the code

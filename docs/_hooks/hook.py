@@ -36,11 +36,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Links are written for the repository, where the reader of a file follows them; here they lead to the file's page."""
-    uri = page.file.src_uri
-    place = file_of(uri)
-    if place.startswith("benchmarks/"):
-        markdown += related(place, files)
-    return LINK.sub(lambda found: found[1] + moved(found[2], place, uri), markdown)
+    path, uri = page.file.abs_src_path, page.file.src_uri
+    return LINK.sub(lambda found: found[1] + moved(found[2], Path(path), uri), markdown) if path else markdown
 
 
 def sources() -> dict[str, str]:
@@ -69,29 +66,10 @@ def page_of(path: str) -> str:
     return f"source/{path}.md"
 
 
-def file_of(uri: str) -> str:
-    """The file of the repository that a page shows; of a page that is made here, the one it would be."""
-    if uri in ("changelog.md", "contributing.md"):
-        return uri.removesuffix(".md").upper() + ".md"
-    if uri == "benchmarks/index.md":
-        return "benchmarks/README.md"
-    return uri.replace("benchmarks/", "benchmarks/results/") if uri.startswith("benchmarks/") else f"docs/{uri}"
-
-
-def moved(link: str, place: str, uri: str) -> str:
-    """A link of the file `place` as its page `uri` says it."""
-    target = page_of(posixpath.normpath(posixpath.join(posixpath.dirname(place), link)))
-    return posixpath.relpath(target, posixpath.dirname(uri) or ".")
-
-
-def related(place: str, files: Files) -> str:
-    """Below the benchmarks' index the results, below a result the script that made it; as links of the repository."""
-    if place == "benchmarks/README.md":
-        names = sorted(path.stem for path in (ROOT / "benchmarks/results").glob("*.md"))
-        return "\n\n## Results\n\n" + "\n".join(f"- [{name}](results/{name}.md)" for name in names) + "\n"
-    script = f"benchmarks/{posixpath.basename(place).removesuffix('.md')}.py"
-    shown = files.get_file_from_path(page_of(script)) is not None
-    return f"\n\nMeasured by [{script}](../../{script}).\n" if shown else ""
+def moved(link: str, path: Path, uri: str) -> str:
+    """A link of the file `path` as its page `uri` says it."""
+    place = posixpath.join(path.relative_to(ROOT).parent.as_posix(), link)
+    return posixpath.relpath(page_of(posixpath.normpath(place)), posixpath.dirname(uri) or ".")
 
 
 # ---------------------------------------------------------------- the nav
