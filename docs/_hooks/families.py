@@ -138,20 +138,23 @@ def _law(draw: Draw) -> str:
 
 
 def _checkpoints(networks: Networks, shown: str) -> str:
-    """Whose parameter names the networks have, what others call them, and the weights that torchvision publishes."""
-    names = [f"{row.name}.weight" for row in trace(networks[shown]).rows() if row.counts[0]]
+    """Whose parameter names are read and written, what others call ours, and the weights that torchvision publishes."""
+    whose: dict[str, list[str]] = {}
+    for name, design in networks.items():
+        whose.setdefault(", ".join(naming.source for naming in namings(design)), []).append(f"`{name}`")
+    of = [f" of {', '.join(names)}" if len(whose) > 1 else "" for names in whose.values()]
+    parts = [f"Parameter names{names} that are read and written: {sources}." for names, sources in zip(of, whose, strict=True)]
+    parts += ["`--weights timm/NAME.TAG` fetches timm's from the hub."] if any("timm" in sources for sources in whose) else []
+    return "\n\n".join([*parts, *_renamed(networks[shown]), *_published(networks)])
+
+
+def _renamed(design: nw.Design) -> list[str]:
+    """A few of our names beside those of the sources that have others."""
+    names = [f"{row.name}.weight" for row in trace(design).rows() if row.counts[0]]
+    others = [naming for naming in namings(design) if [naming.of(name) for name in names] != names]
     some = [names[0], names[len(names) // 2], names[-1]]
-    sources = namings(networks[shown])
-    own = [naming.source for naming in sources if [naming.of(name) for name in names] == names]
-    others = [naming for naming in sources if naming.source not in own]
-    told = f"Parameter names: {', '.join(own)}" + "".join(f"; also read and written: {naming.source}" for naming in others) + "."
-    parts = [told]
-    if others:
-        head = [" and ".join(own), *(naming.source for naming in others)]
-        parts.append(
-            markdown_table(head, [[f"`{name}`", *(f"`{naming.of(name)}`" for naming in others)] for name in some], left=len(head))
-        )
-    return "\n\n".join([*parts, *_published(networks)])
+    rows = [[f"`{name}`", *(f"`{naming.of(name)}`" for naming in others)] for name in some]
+    return [markdown_table(["ours", *(naming.source for naming in others)], rows, left=1 + len(others))] if others else []
 
 
 def _published(networks: Networks) -> list[str]:
