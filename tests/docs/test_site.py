@@ -19,6 +19,7 @@ import netwright
 from netwright.cli import COMMANDS, cli
 from netwright.training.recipes.presets import PRESETS
 from tests.docs.conftest import ROOT, Seen
+from tests.web.conftest import faults
 
 pytestmark = pytest.mark.slow
 
@@ -166,6 +167,14 @@ def test_a_family_shows_its_drawing(site: Path, page: Any) -> None:
     drawn = page.locator("img[alt='vgg16 as netwright draws it']")
     assert drawn.evaluate("image => image.complete && image.naturalWidth") > 500
     assert drawn.bounding_box()["width"] > 500
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_its_colours_can_be_read(scheme: str, site: Path, page: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    for place in ("index.html", "zoo/vgg.html"):
+        page.goto((site / place).as_uri())
+        assert [fault for fault in faults(page) if fault.startswith(("color-contrast", "link-in-text-block"))] == []
 
 
 @pytest.mark.parametrize("place", LOOKED_AT)
