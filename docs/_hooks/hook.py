@@ -16,7 +16,13 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("examples/*.*", "benchmarks/*.py")  # shown as they are, each on a page of its own
+SOURCES = ("examples/*.py", "examples/*.sh", "benchmarks/*.py")  # shown as they are, each on a page of its own
+TAKEN = ("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/*.md", "benchmarks/results/*.md", "examples/*.md")  # pages beside docs/
+READ = (  # code that a page is read off
+    (r"src/netwright/zoo/(\w+)\.py", r"zoo/\1.md"),
+    (r"src/netwright/cli/(\w+?)(?:_command)?\.py", r"reference/cli/\1.md"),
+    (r"src/netwright/(__init__)\.py", r"reference/api/\1.md"),
+)
 LINK = re.compile(r"(\]\()(?!\w+:|#)([^)#\s]+)")
 
 
@@ -25,7 +31,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for written in (families.pages(), recipes.pages(), commands.pages(), references.pages(), sources()):
         for uri, text in written.items():
             files.append(File.generated(config, uri, content=text))
-    for path in [*sorted(ROOT.glob("benchmarks/**/*.md")), ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]:
+    for path in [path for pattern in TAKEN for path in sorted(ROOT.glob(pattern))]:
         files.append(File.generated(config, page_of(path.relative_to(ROOT).as_posix()), abs_src_path=str(path)))
     files.append(File.generated(config, "assets/icon.svg", abs_src_path=str(ROOT / "src/netwright/web/static/icon.svg")))
     config.nav = present(config.nav, set(files.src_uris))  # TEMPORARY: until all pages are there
@@ -57,11 +63,14 @@ def code_page(path: Path) -> str:
 
 def page_of(path: str) -> str:
     """Where a file of the repository stands on the site."""
+    for pattern, page in READ:
+        if found := re.fullmatch(pattern, path):
+            return found.expand(page).replace("__init__", "index")
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
-    if path in ("CHANGELOG.md", "CONTRIBUTING.md"):
+    if path in TAKEN:
         return path.lower()
-    if path.startswith("benchmarks/") and path.endswith(".md"):
+    if path.endswith(".md"):
         return path.replace("/results/", "/").replace("README", "index")
     return f"source/{path}.md"
 
