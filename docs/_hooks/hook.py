@@ -34,7 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in [path for pattern in TAKEN for path in sorted(ROOT.glob(pattern))]:
         files.append(File.generated(config, page_of(path.relative_to(ROOT).as_posix()), abs_src_path=str(path)))
     files.append(File.generated(config, "assets/icon.svg", abs_src_path=str(ROOT / "src/netwright/web/static/icon.svg")))
-    config.nav = present(config.nav, set(files.src_uris))  # TEMPORARY: until all pages are there
+    config.nav = present(config.nav, set(files.src_uris))
     shown = listed(config.nav)
     config.nav = expanded(config.nav, [uri for uri in files.src_uris if uri.endswith(".md") and uri not in shown])
     return files
@@ -116,6 +116,7 @@ def inside(folder: str, pages: list[str]) -> list[Any]:
 
 
 def present(nav: Any, there: set[str]) -> Any:
+    """The nav without the pages that are not written yet."""
     if isinstance(nav, list):
         return [item for item in (present(item, there) for item in nav) if item]
     if isinstance(nav, dict):
