@@ -170,11 +170,13 @@ def test_a_family_shows_its_drawing(site: Path, page: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_its_colours_can_be_read(scheme: str, site: Path, page: Any) -> None:
-    page.emulate_media(color_scheme=scheme)
+def test_its_colours_can_be_read(scheme: str, site: Path, browser: Any) -> None:
+    context = browser.new_context(offline=True, color_scheme=scheme)
+    made = context.new_page()  # axe-core asks for style sheets in its own way, which a browser refuses from disk and says so
     for place in ("index.html", "zoo/vgg.html"):
-        page.goto((site / place).as_uri())
-        assert [fault for fault in faults(page) if fault.startswith(("color-contrast", "link-in-text-block"))] == []
+        made.goto((site / place).as_uri())
+        assert [fault for fault in faults(made) if fault.startswith(("color-contrast", "link-in-text-block"))] == []
+    context.close()
 
 
 @pytest.mark.parametrize("place", LOOKED_AT)
