@@ -9,7 +9,7 @@ from html import escape
 
 import click
 
-from netwright.cli import COMMANDS, cli
+from netwright.cli import COMMANDS, cli, main
 
 FOLDER = "reference/cli"
 
@@ -27,19 +27,16 @@ def pages() -> dict[str, str]:
 
 def _index(context: click.Context) -> str:
     lines = "\n".join(f"[`netwright {name}`]({name}.md)\n:   {told}\n" for name, told in COMMANDS.items())
-    return f"# Command line\n\n{_told(cli)}\n\n{_options(cli, context)}\n\n## Commands\n\n{lines}\n{_CODES}"
-
-
-_CODES = """
-## Exit codes
-
-| code | when |
-|---|---|
-| 0 | done |
-| 1 | something failed, or a check found what it looks for |
-| 2 | the command was wrong: one line says what to do |
-| 130 | stopped by Ctrl-C; the line says how to go on |
-"""
+    parts = [
+        "# Command line",
+        _told(cli),
+        _options(cli, context),
+        "## Commands",
+        lines,
+        "## Exit codes",
+        inspect.getdoc(main) or "",
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _page(command: click.Command, path: str) -> str:

@@ -59,7 +59,7 @@ def _page(name: str, root: dict[int, str]) -> str:
     """A module: functions and classes in full, other values by name and type, what stands on the first page by a link."""
     module: Any = importlib.import_module(name)
     members = {member: getattr(module, member) for member in getattr(module, "__all__", ()) or _own(module)}
-    parts = [f"# {name}", prose((module.__doc__ or "").partition("\n\n")[0])]
+    parts = [f"# {name}", prose(inspect.getdoc(module) or "")]
     there = [f"[`{member}`][{root[id(value)]}]" for member, value in members.items() if id(value) in root]
     parts += [f"Also here: {', '.join(there)}."] if there else []
     values = [f"`{member}` ({type(value).__name__})" for member, value in members.items() if not _documented(value)]
