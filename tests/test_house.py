@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import doctest
 import fnmatch
-import importlib
 import pkgutil
 import re
 from pathlib import Path
@@ -92,89 +90,6 @@ def test_no_package_is_named_like_a_public_function() -> None:
     assert functions.isdisjoint({info.name for info in pkgutil.iter_modules([str(SOURCE)])})
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "graph.tracing",
-        "graph.values",
-        "training.engine.chance",
-        "training.evaluating.crops",
-        "training.engine.losses",
-        "training.engine.regularizing",
-        "training.engine.rates",
-        "training.recipes.recipe",
-        "training.recipes.recipe_files",
-        "training.reporting",
-        "training.seeds",
-        "zoo",
-        "costing.table",
-        "units",
-        "spaces.base",
-        "spaces.budgets",
-        "spaces.checking",
-        "spaces.comparing",
-        "spaces.domains",
-        "spaces.named",
-        "spaces.pick",
-        "spaces.population",
-        "spaces.statistics",
-        "spaces.trends",
-        "spaces.width_fit",
-        "spaces.triples",
-        "studies.halving",
-        "studies.ranking",
-        "studies.samplers.local",
-        "studies.samplers.replay",
-        "zoo.regnet",
-        "runtime.builder",
-        "runtime.forms",
-        "runtime.published",
-        "runtime.weights",
-        "graph.folding",
-        "inference.deploy",
-        "inference.runtimes",
-        "costing.memory",
-        "graph.resizing",
-        "scaling.rules",
-        "scaling.scaled",
-        "blocks",
-        "costing.states",
-        "costing.fields",
-        "costs",
-        "costing.lecture",
-        "costing.comparing",
-        "costing.workload",
-        "counting.module",
-        "measuring.timing",
-        "report.charts.searching",
-        "report.charts.theme",
-        "report.diagram.draw",
-        "preprocessing",
-        "zoo.resnet",
-        "optim",
-        "optim.newton",
-        "optim.newton_cg",
-        "optim.groups",
-        "optim.schedules",
-        "lab.landscapes",
-        "lab.methods",
-        "lab.maps",
-        "lab.newton",
-        "lab.starting",
-        "lab.tracks",
-        "inference.maps",
-        "lab.trajectory",
-        "claims",
-    ],
-)
-def test_examples_in_docstrings_run(name: str) -> None:
-    module = importlib.import_module(f"netwright.{name}")
-    result = doctest.testmod(module, extraglobs={"nw": netwright})
-    assert result.failed == 0
-    assert result.attempted > 0
-    assert doctest.testmod(netwright).failed == 0
-
-
 def test_the_zoo_page_names_every_network() -> None:
     table = [line for line in (ROOT / "docs" / "zoo.md").read_text().splitlines() if line.startswith("| `")]
     patterns = [pattern for line in table for pattern in re.findall(r"`([^`]+)`", line.split("|")[1])]
@@ -206,9 +121,7 @@ def test_the_readmes_python_runs_and_its_numbers_are_right() -> None:
     exec(compile("import netwright as nw\n" + tiny, "README.md", "exec", dont_inherit=True), {"__name__": "__main__"})
 
 
-def test_every_public_name_is_there_and_documented() -> None:
-    for name in netwright.__all__:
-        assert getattr(netwright, name).__doc__, name
+def test_every_public_name_is_there() -> None:
     assert set(netwright.__all__) <= set(dir(netwright))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         netwright.nothing  # noqa: B018

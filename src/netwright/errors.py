@@ -7,7 +7,14 @@ from collections.abc import Iterable
 
 
 class NetwrightError(Exception):
-    """A user's mistake, told in one line. The command line prints it and ends with exit code 2."""
+    """A user's mistake, told in one line. The command line prints it and ends with exit code 2.
+
+    >>> try:
+    ...     nw.network("resnet51")
+    ... except nw.NetwrightError as error:
+    ...     print(error)
+    unknown network 'resnet51'; did you mean resnet50, resnet18 or resnet50_v1?
+    """
 
 
 class FailedError(NetwrightError):
@@ -19,7 +26,14 @@ class DivergedError(FailedError):
 
 
 class DesignError(NetwrightError, ValueError):
-    """A design that cannot be: `problem` says why, `path` is the full name of the layer or block at fault."""
+    """A design that cannot be: `problem` says why, `path` is the full name of the layer or block at fault.
+
+    >>> try:
+    ...     nw.trace(nw.network("alexnet"), image=20)
+    ... except nw.DesignError as error:
+    ...     print(error.path)
+    features.5
+    """
 
     def __init__(self, problem: str, path: str = "") -> None:
         super().__init__(problem)

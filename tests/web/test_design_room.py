@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 import netwright as nw
+from netwright.graph import tracing
 from netwright.graph.describing import changed, described, read_form
 from netwright.graph.values import plain_value
 from netwright.report.diagram.draw import draw, to_svg
 from netwright.scaling.rules import COMPOUND, Factors
+from netwright.web import design_room
 from netwright.web.design_room import compared, costed, form, listed, table
 from tests.web.serving import Served
 
@@ -279,6 +281,15 @@ def test_the_list_is_the_zoo() -> None:
     rows = {row["name"]: row for row in listed()}
     assert list(rows) == nw.networks()
     assert (rows["resnet50"]["params"], rows["resnet50"]["macs"], rows["resnet50"]["image"]) == (25_557_032, 4_089_184_256, 224)
+
+
+def test_what_is_remembered_does_not_follow_the_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(design_room, "MOST_REMEMBERED", 100)
+    for i in range(30):  # 16 blocks each, none of them seen before
+        told = costed(START | {"width": 0.5 + i / 40, "depth": 0.75})
+        assert told["cost"]["params"] == nw.cost(read_form(told["design"])[0]).params
+        assert tracing._trace.cache_info().currsize <= 100 + 2 * 17
+        assert tracing.make_conv.cache_info().currsize <= 100 + 2 * 54
 
 
 def test_latency_is_told_once_the_machine_is_calibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,10 @@ import os
 import shlex
 import sys
 import warnings
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from netwright.errors import FailedError, NetwrightError, did_you_mean
 from netwright.version import VERSION
@@ -33,6 +35,7 @@ COMMANDS = {  # name -> what --help says of it
     "lab": "Watch optimizers on known landscapes; the figures of the lecture notes.",
     "ui": "The workbench: a local page to design, watch and try networks.",
     "design": "From pictures and a budget to a trained, exported network.",
+    "completion": "The script by which a shell completes all this.",
 }
 _MEASURING = ("bench", "calibrate")  # torch as it comes: where threads wait passively, small layers take twice as long
 
@@ -45,9 +48,15 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
+            if ctx.resilient_parsing:  # a shell asks what may follow: nothing, and without a word
+                return None
             raise click.UsageError(f"no such command {cmd_name!r}{did_you_mean(cmd_name, COMMANDS) or '; see netwright --help'}")
         command: click.Command = importlib.import_module(f"netwright.cli.{cmd_name}_command").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
+        named = [CompletionItem(name, help=told) for name, told in COMMANDS.items() if name.startswith(incomplete)]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -4,22 +4,48 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from netwright.costing.kept import kept
+from netwright.costing.states import STATES
 from netwright.errors import NetwrightError, did_you_mean
 from netwright.files import run_file
 from netwright.graph import Design, read_design
-from netwright.zoo import network
+from netwright.zoo import network, networks
 
 if TYPE_CHECKING:
     from netwright.costing.latency import Profile
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Word(click.types.StringParamType):
+    """Text that a shell completes with the words that begin as it does, and with files where none does."""
+
+    def __init__(self, words: Callable[[], Iterable[str]] = tuple) -> None:
+        self.words = words
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        found = [CompletionItem(word) for word in self.words() if word.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type="file")]
+
+
+def _spaces() -> Iterable[str]:
+    from netwright.spaces import SPACES
+
+    return SPACES
+
+
+FILE = Word()
+NETWORK = Word(networks)
+DATA = Word(lambda: ("digits",))
+SPACE = Word(_spaces)
+OPTIMIZER = Word(lambda: STATES)
 
 
 def read_network(text: str) -> Design:
@@ -127,8 +153,9 @@ def _formed(made: Any, form: str) -> str:
 
 def option_use(command: F) -> F:
     """--batch, --precision and --optimizer: for what bytes are."""
-    optimizer = "What it is trained with: sgd, momentum, adam, ..."
-    command = click.option("--optimizer", default="momentum", show_default=True, metavar="NAME", help=optimizer)(command)
+    told = "What it is trained with: sgd, momentum, adam, ..."
+    option = click.option("--optimizer", type=OPTIMIZER, default="momentum", show_default=True, metavar="NAME", help=told)
+    command = option(command)
     precision = "fp32, or bf16 (mixed precision)."
     command = click.option("--precision", default="fp32", show_default=True, metavar="P", help=precision)(command)
     return click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Images at a time.")(command)
@@ -142,7 +169,7 @@ def option_channels(command: F) -> F:
 def option_profile(command: F) -> F:
     """--profile P."""
     told = "Predict the time on a machine: name or file of its profile; by default this one's, if calibrated; none: no time."
-    return click.option("--profile", metavar="P", help=told)(command)
+    return click.option("--profile", type=FILE, metavar="P", help=told)(command)
 
 
 def option_deploy(command: F) -> F:
@@ -160,7 +187,7 @@ def option_out(command: F) -> F:
 def option_weights(command: F) -> F:
     """--weights W."""
     told = "A file (.safetensors, .pth), a hub id (timm/resnet50.a1_in1k) or a torchvision name (IMAGENET1K_V1)."
-    return click.option("--weights", metavar="W", help=told)(command)
+    return click.option("--weights", type=FILE, metavar="W", help=told)(command)
 
 
 def print_json(value: Any) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from netwright.cli.arguments import is_run, option_image, option_json, option_weights, print_json, read_network
+from netwright.cli.arguments import NETWORK, is_run, option_image, option_json, option_weights, print_json, read_network
 from netwright.errors import NetwrightError
 
 
 @click.command("bench")
-@click.argument("net")
+@click.argument("net", type=NETWORK)
 @option_image
 @click.option("--batch", default="1", show_default=True, metavar="N,...", help="Images at a time; several with commas: 1,4,16.")
 @click.option("--threads", type=click.IntRange(1, 1024), metavar="N", help="Of the processor; all that torch takes by default.")

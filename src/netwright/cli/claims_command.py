@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netwright.cli.arguments import option_json, option_seed, print_json
+from netwright.cli.arguments import FILE, option_json, option_seed, print_json
 from netwright.errors import FailedError, NetwrightError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def list_claims(names: tuple[str, ...], exact: bool, quick: bool, long: bool, ou
 @command.command("run")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @option_kinds
-@click.option("--data", metavar="DATA", help="The pictures of long claims: a folder or what else `netwright data info` reads.")
+@click.option("--data", type=FILE, metavar="DATA", help="The pictures of long claims: all that `netwright data info` reads.")
 @click.option("--tiny", is_flag=True, help="Long claims in a minute or less, to see that they work: the result says nothing.")
 @click.option("--work", metavar="FOLDER", type=click.Path(path_type=Path), help="Where long claims work, so that they can go on.")
 @option_seed

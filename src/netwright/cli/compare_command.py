@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from netwright.cli.arguments import (
+    NETWORK,
     option_channels,
     option_deploy,
     option_forms,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.argument("nets", metavar="NET...", nargs=-1, required=True)
+@click.argument("nets", type=NETWORK, metavar="NET...", nargs=-1, required=True)
 @option_image
 @option_channels
 @option_use

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from netwright.cli.arguments import (
+    NETWORK,
     option_channels,
     option_deploy,
     option_forms,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("cost")
-@click.argument("net")
+@click.argument("net", type=NETWORK)
 @option_image
 @option_channels
 @click.option("--by", type=click.Choice(GROUPINGS), default="layer", show_default=True, help="What a row is.")

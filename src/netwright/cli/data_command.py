@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netwright.cli.arguments import F, option_json, print_json
+from netwright.cli.arguments import DATA, F, option_json, print_json
 from netwright.errors import FailedError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _option_group(command: F) -> F:
 
 
 @command.command("info")
-@click.argument("data")
+@click.argument("data", type=DATA)
 @_option_group
 @option_json
 def info_command(data: str, group: str | None, as_json: bool) -> None:
@@ -50,7 +50,7 @@ def info_command(data: str, group: str | None, as_json: bool) -> None:
 
 
 @command.command("verify")
-@click.argument("data")
+@click.argument("data", type=DATA)
 @_option_group
 @option_json
 def verify_command(data: str, group: str | None, as_json: bool) -> None:

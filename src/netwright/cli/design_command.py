@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netwright.cli.arguments import is_run, option_image, option_json, option_out, option_seed, read_network
+from netwright.cli.arguments import DATA, FILE, SPACE, is_run, option_image, option_json, option_out, option_seed, read_network
 
 if TYPE_CHECKING:
     from netwright.graph import Design
@@ -20,17 +20,17 @@ _BASELINES = "Train two networks of the zoo of the same limits as long as the wi
 
 
 @click.command("design")
-@click.argument("data")
+@click.argument("data", type=DATA)
 @click.option("--max-macs", metavar="M", help="At most so many macs for one image, such as 30M or 0.4GF.")
 @click.option("--max-params", metavar="P", help="At most so many params, such as 2M.")
 @click.option("--max-memory", metavar="BYTES", help="At most so much memory in training, in batches of 64, such as 2GB.")
 @click.option("--max-inference-memory", metavar="BYTES", help="At most so much memory in inference, for one image.")
 @click.option("--max-latency", metavar="MS", help="At most so long for one image, such as 5ms, as predicted.")
 @click.option("--device", metavar="D", help=_DEVICE)
-@click.option("--space", metavar="S", help="Where designs come from: a name (netwright space) or file.py:name.")
+@click.option("--space", type=SPACE, metavar="S", help="Where designs come from: a name (netwright space) or file.py:name.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="T", help=_MINUTES)
 @click.option("--baselines", is_flag=True, help=_BASELINES)
-@click.option("--weights", metavar="W", help=_WEIGHTS)
+@click.option("--weights", type=FILE, metavar="W", help=_WEIGHTS)
 @option_out
 @option_image
 @click.option("--trials", type=click.IntRange(1), default=None, help="Designs to try.")

@@ -7,11 +7,11 @@ from typing import cast
 
 import click
 
-from netwright.cli.arguments import option_image, read_network
+from netwright.cli.arguments import NETWORK, option_image, read_network
 
 
 @click.command("draw")
-@click.argument("net")
+@click.argument("net", type=NETWORK)
 @click.option("-o", "--out", metavar="FILE", type=click.Path(path_type=Path), help="The file: .svg, .png, .pdf, .dot or .gv.")
 @option_image
 @click.option("--channels", type=click.IntRange(1), default=3, show_default=True, help="Of the image.")

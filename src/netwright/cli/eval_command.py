@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netwright.cli.arguments import F, option_json, option_weights, print_json, read_network
+from netwright.cli.arguments import DATA, NETWORK, F, option_json, option_weights, print_json, read_network
 from netwright.errors import NetwrightError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def option_device(command: F) -> F:
 
 
 @click.command("eval")
-@click.argument("run")
-@click.argument("data")
+@click.argument("run", type=NETWORK)
+@click.argument("data", type=DATA)
 @option_weights
 @click.option("--crops", type=click.Choice(["1", "5", "10"]), default="1", help="Views of each picture; their mean counts. [1]")
 @click.option("--skip-bad", is_flag=True, help="Leave pictures out that cannot be read; they are counted and named.")

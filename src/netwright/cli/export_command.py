@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netwright.cli.arguments import option_json, option_weights, print_json
+from netwright.cli.arguments import NETWORK, option_json, option_weights, print_json
 from netwright.cli.eval_command import load_run
 from netwright.errors import NetwrightError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export")
-@click.argument("run")
+@click.argument("run", type=NETWORK)
 @option_weights
 @click.option("-o", "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The ONNX file to write.")
 @click.option("--int8", is_flag=True, help="Weights and feature maps in eight bits; the accuracy before and after is measured.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from netwright.cli.arguments import option_json, print_json
+from netwright.cli.arguments import NETWORK, option_json, print_json
 from netwright.errors import NetwrightError
 from netwright.graph import own_image, trace
 from netwright.units import parse_amount
@@ -12,7 +12,7 @@ from netwright.zoo import network, networks
 
 
 @click.command("list")
-@click.argument("pattern", default="*")
+@click.argument("pattern", type=NETWORK, default="*")
 @click.option("--max-macs", metavar="M", help="Only networks of at most so many macs, such as 1.8G.")
 @click.option("--max-params", metavar="P", help="Only networks of at most so many params, such as 25M.")
 @option_json

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netwright.cli.arguments import option_json, option_weights, print_json
+from netwright.cli.arguments import FILE, NETWORK, option_json, option_weights, print_json
 from netwright.cli.eval_command import load_run, option_device
 from netwright.errors import FailedError, NetwrightError
 from netwright.progress import Step
@@ -23,8 +23,8 @@ BARRED = 256  # pictures from which on a bar is worth its lines
 
 
 @click.command("predict")
-@click.argument("run")
-@click.argument("pictures", nargs=-1, required=True)
+@click.argument("run", type=NETWORK)
+@click.argument("pictures", type=FILE, nargs=-1, required=True)
 @option_weights
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to name.")
 @click.option("--runtime", metavar="R", help="eager (as it is, the default), folded, compiled or onnxruntime.")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from netwright.cli.arguments import FILE
+
 if TYPE_CHECKING:
     from netwright.training.recipes.recipe import Recipe
 
@@ -19,7 +21,7 @@ def option_recipe(command: F) -> F:
     told = "A preset's name (train --recipes lists them), a TOML file, or the folder of a run."
     positive = click.FloatRange(0, min_open=True)
     options = [
-        click.option("--recipe", metavar="R", help=told),
+        click.option("--recipe", type=FILE, metavar="R", help=told),
         click.option("--set", "settings", multiple=True, metavar=KEY, help="Change the recipe: --set optimizer.lr=0.1."),
         click.option("--epochs", type=click.IntRange(1), metavar="N", help="The same as --set epochs=N."),
         click.option("--batch", type=click.IntRange(1), metavar="N", help="Pictures per step: --set batch=N."),

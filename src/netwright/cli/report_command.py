@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netwright.cli.arguments import option_image, option_json, option_profile, print_json, read_network, read_profile
+from netwright.cli.arguments import NETWORK, option_image, option_json, option_profile, print_json, read_network, read_profile
 from netwright.errors import NetwrightError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ RUN, STUDY, NET, FIGURES = "run", "study", "net", "figures"
 
 
 @click.command("report")
-@click.argument("subjects", nargs=-1, required=True, metavar="RUN|STUDY|NET...")
+@click.argument("subjects", type=NETWORK, nargs=-1, required=True, metavar="RUN|STUDY|NET...")
 @click.option("--study", "names", multiple=True, metavar="NAME", help="A study of the storages; again for more.")
 @click.option("--by", type=click.Choice(["macs", "params", "acts"]), help="Even out this complexity before errors are compared.")
 @option_image

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from netwright.cli.arguments import option_channels, option_image, option_json, option_use, print_json, read_network
+from netwright.cli.arguments import (
+    FILE,
+    NETWORK,
+    option_channels,
+    option_image,
+    option_json,
+    option_use,
+    print_json,
+    read_network,
+)
 
 if TYPE_CHECKING:
     from netwright.costing.memory import Precision
@@ -18,8 +27,8 @@ _OUT = "Write the scaled design as JSON (.json), which other commands take as NE
 
 
 @click.command("scale")
-@click.argument("net")
-@click.option("--rule", default="compound", show_default=True, metavar="R", help=_RULE)
+@click.argument("net", type=NETWORK)
+@click.option("--rule", type=FILE, default="compound", show_default=True, metavar="R", help=_RULE)
 @click.option("--phi", type=float, metavar="PHI", help="So many steps of the rule; 0 is NET, negative ones shrink it.")
 @click.option("--factor", type=float, metavar="S", help="So many times the macs, as the rule's paper counts them.")
 @click.option("--max-macs", metavar="M", help="At most so many macs, such as 1.8G.")

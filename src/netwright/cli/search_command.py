@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from netwright.cli.arguments import option_json, option_seed, print_json, read_network
+from netwright.cli.arguments import DATA, SPACE, option_json, option_seed, print_json, read_network
 from netwright.cli.limits import limits_of, option_limits
 from netwright.cli.recipes import option_recipe, recipe_of
 
@@ -30,8 +30,8 @@ def _side(context: click.Context, option: click.Parameter, value: str | None) ->
 
 
 @click.command("search")
-@click.argument("data", required=False, metavar="DATA")
-@click.option("--space", metavar="S", help="Named space, or file.py:name; by default a RegNet space for the image size.")
+@click.argument("data", type=DATA, required=False, metavar="DATA")
+@click.option("--space", type=SPACE, metavar="S", help="A name, or file.py:name; by default a RegNet space for the image size.")
 @click.option("--scale", metavar="NET", help="Scale NET by every alpha, beta, gamma of a grid, each once, and rank them.")
 @click.option("--step", type=float, default=0.05, show_default=True, metavar="S", help="Of the grid of --scale: 1, 1 + S, ...")
 @click.option(

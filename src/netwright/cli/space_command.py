@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netwright.cli.arguments import option_channels, option_image, option_json, option_seed, print_json
+from netwright.cli.arguments import SPACE, option_channels, option_image, option_json, option_seed, print_json
 from netwright.errors import NetwrightError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("space")
-@click.argument("name", required=False)
+@click.argument("name", type=SPACE, required=False)
 @option_image
 @option_channels
 @click.option("--classes", type=click.IntRange(1), metavar="N", help="Of the classifier, where the space leaves that open.")

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from netwright.cli.arguments import F, option_image, option_json, option_seed, option_weights, print_json, read_network
+from netwright.cli.arguments import (
+    DATA,
+    NETWORK,
+    F,
+    option_image,
+    option_json,
+    option_seed,
+    option_weights,
+    print_json,
+    read_network,
+)
 from netwright.cli.recipes import KEY, option_recipe, recipe_of
 from netwright.errors import NetwrightError
 from netwright.graph import Value
@@ -64,8 +74,8 @@ def _with(options: list[Any], command: T) -> T:
 
 
 @click.command("train")
-@click.argument("net", required=False, metavar="NET")
-@click.argument("data", required=False, metavar="DATA")
+@click.argument("net", type=NETWORK, required=False, metavar="NET")
+@click.argument("data", type=DATA, required=False, metavar="DATA")
 @click.option("-o", "--out", metavar="FOLDER", type=click.Path(path_type=Path), help="Output folder.")
 @option_recipe
 @click.option("--recipes", is_flag=True, help="List the presets, with source, command, cost and result.")

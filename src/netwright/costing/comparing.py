@@ -27,6 +27,10 @@ class Comparison:
     """The totals of several networks, each also as a multiple of the first one's. Prints as a table.
 
     `limit` are the bytes for which each one's largest training batch is worked out, or None.
+
+    >>> rows = nw.compare("resnet50", "efficientnet_b0", image=224).rows()
+    >>> [round(row["macs_ratio"], 3) for row in rows]
+    [1.0, 0.094]
     """
 
     costs: tuple[Cost, ...]

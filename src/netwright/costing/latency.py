@@ -94,14 +94,14 @@ def predict(rows: Sequence[Row], profile: Profile, batch: int = 1) -> tuple[floa
     """Milliseconds that each row of a graph (`Graph.flat().rows`) takes for a batch; their sum is the network's.
 
     Rows that only rename values (inputs, views, dropout) take none, and in ONNX Runtime neither do norms, activations
-    and sums that it computes within the convolution before them.
+    and sums that it computes within the convolution before them. Raises NetwrightError for a batch that cannot be.
 
     >>> from netwright.graph import trace
     >>> from netwright.zoo import network
     >>> rows = trace(network("resnet18")).flat().rows
     >>> profile = find_profile()
-    >>> sum(predict(rows, profile, batch=8)) if profile else None   # doctest: +SKIP
-    265.1
+    >>> profile is None or sum(predict(rows, profile, batch=8)) > 0  # of a calibrated machine
+    True
     """
     if type(batch) is not int or batch < 1:
         raise NetwrightError(f"batch is {batch!r}, expected a whole number of at least 1")

@@ -8,7 +8,7 @@ has the rules as a table.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -75,22 +75,23 @@ _WEIGHED = {L.Conv, L.Linear, L.Norm}
 def _width(row: Row, reads: Sequence[Map], narrow: int) -> int:
     """Bytes of an output's numbers: autocast narrows what convolutions and linear layers give; sums take the wider one."""
     kind = type(row.layer)
+    if narrow == FULL or kind is L.LocalNorm:
+        return FULL
     if kind is L.Conv or kind is L.Linear:
         return narrow
-    if len(reads) == 1 and kind is not L.LocalNorm:
-        return reads[0].width
-    return FULL if kind is L.LocalNorm else max([read.width for read in reads], default=FULL)
+    return max([read.width for read in reads], default=FULL)
 
 
-def _maps(flat: Flat, narrow: int) -> list[Map]:
-    """The output of each row in training."""
+def uses(flat: Flat, narrow: int) -> Iterator[tuple[Row, list[Map], Map]]:
+    """Of each row in training: itself, the maps that it reads, the one that it gives; autocast narrows to `narrow` bytes."""
     maps: list[Map] = []
     for i, row in enumerate(flat.rows):
         reads = [maps[j] for j in row.inputs]
         place = reads[0].place if _shares(row, training=True) else i
-        learns = type(row.layer) in _WEIGHED or any(read.learns for read in reads)
-        maps.append(Map(place, row.shape, _width(row, reads, narrow), learns))
-    return maps
+        learns = type(row.layer) in _WEIGHED or True in [read.learns for read in reads]
+        out = Map(place, row.shape, _width(row, reads, narrow), learns)
+        maps.append(out)
+        yield row, reads, out
 
 
 # ---------------------------------------------------------------- what a backward pass keeps, one rule for each kind
@@ -121,48 +122,46 @@ def _conv(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterable[Kep
     assert isinstance(layer, L.Conv)
     if layer.padding == "same":  # a padded copy, even where nothing is missing
         spans = zip(reads[0].shape[1:], row.shape[1:], layer.stride, layer.kernel, strict=True)
-        yield Kept(NEW, layer.inputs * math.prod(max(size, (o - 1) * s + k) for size, o, s, k in spans) * narrow)
+        read = Kept(NEW, layer.inputs * math.prod([max(size, (o - 1) * s + k) for size, o, s, k in spans]) * narrow)
     else:
-        yield _cast(reads[0], narrow)
-    if narrow != FULL:
-        area = layer.kernel[0] * layer.kernel[1]
-        yield Kept(NEW, 0, layer.outputs * (layer.inputs // layer.groups) * area * narrow)
+        read = _cast(reads[0], narrow)
+    if narrow == FULL:
+        return (read,)
+    area = layer.kernel[0] * layer.kernel[1]
+    return read, Kept(NEW, 0, layer.outputs * (layer.inputs // layer.groups) * area * narrow)
 
 
 def _linear(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterable[Kept]:
     layer = row.layer
     assert isinstance(layer, L.Linear)
-    yield _cast(reads[0], narrow)
-    if narrow != FULL and reads[0].learns:  # else nobody asks for the gradient that the weight gives
-        yield Kept(NEW, 0, layer.inputs * layer.outputs * narrow)
+    read = _cast(reads[0], narrow)
+    if narrow == FULL or not reads[0].learns:  # then nobody asks for the gradient that the weight gives
+        return (read,)
+    return read, Kept(NEW, 0, layer.inputs * layer.outputs * narrow)
 
 
 def _norm(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterable[Kept]:
-    yield _map(reads[0])
-    yield Kept(NEW, 0, 2 * row.shape[0] * FULL)  # mean and inverse deviation of each channel
+    return _map(reads[0]), Kept(NEW, 0, 2 * row.shape[0] * FULL)  # mean and inverse deviation of each channel
 
 
 def _activation(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterable[Kept]:
     if row.layer.kind in ("relu", "sigmoid"):
-        yield _map(out)
-    else:  # in place, torch keeps a copy of the input
-        yield Kept(NEW, out.numbers * out.width) if row.inplace else _map(reads[0])
+        return (_map(out),)
+    return (Kept(NEW, out.numbers * out.width) if row.inplace else _map(reads[0]),)  # in place, torch keeps a copy of the input
 
 
 def _pool(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterable[Kept]:
-    yield _map(reads[0])
-    if row.layer.kind == "max_pool":
-        yield Kept(NEW, out.numbers * INDEX)
+    read = _map(reads[0])
+    return (read, Kept(NEW, out.numbers * INDEX)) if row.layer.kind == "max_pool" else (read,)
 
 
 def _adaptive_pool(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterable[Kept]:
-    if row.shape[1:] != (1, 1):  # one cell is a mean, whose gradient is the same everywhere
-        yield _map(reads[0])
+    return () if row.shape[1:] == (1, 1) else (_map(reads[0]),)  # one cell is a mean: its gradient is the same everywhere
 
 
 def _dropout(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterable[Kept]:
-    if not _shares(row, training=True):
-        yield Kept(NEW, out.numbers * out.width)  # the mask: as wide as the map on a CPU, one byte on a GPU
+    # the mask: as wide as the map on a CPU, one byte on a GPU
+    return () if _shares(row, training=True) else (Kept(NEW, out.numbers * out.width),)
 
 
 def _local_norm(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterable[Kept]:
@@ -170,22 +169,19 @@ def _local_norm(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterab
     layer = row.layer
     assert isinstance(layer, L.LocalNorm)
     padded = out.numbers // row.shape[0] * (row.shape[0] + layer.size - 1)
-    yield _map(reads[0])
-    yield Kept(NEW, (padded + 2 * out.numbers) * FULL)
+    return _map(reads[0]), Kept(NEW, (padded + 2 * out.numbers) * FULL)
 
 
 def _scale(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterable[Kept]:
     layer = row.layer
     assert isinstance(layer, L.Scale)
-    if len(layer.factor) > 1 or layer.shift != (0.0,):  # as a tensor; a single number is none
-        yield Kept(NEW, 0, len(layer.factor) * out.width)
+    tensor = len(layer.factor) > 1 or layer.shift != (0.0,)  # a single number is none
+    return (Kept(NEW, 0, len(layer.factor) * out.width),) if tensor else ()
 
 
 def _multiply(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterable[Kept]:
     """Each factor for the other's gradient."""
-    for mine, other in (reads, reads[::-1]):
-        if other.learns:
-            yield _map(mine)
+    return [_map(mine) for mine, other in (reads, reads[::-1]) if other.learns]
 
 
 def _nothing(row: Row, reads: Sequence[Map], out: Map, narrow: int) -> Iterable[Kept]:
@@ -215,18 +211,16 @@ RULES: dict[type[L.Layer], Rule] = {
 
 def _kept(flat: Flat, narrow: int) -> list[tuple[int, int]]:
     """Of each row: the bytes for each image and the bytes whatever the batch that its backward pass is the first to keep."""
-    maps = _maps(flat, narrow)
-    charged = {NEW}
+    charged: set[int] = set()
     result = []
-    for row, out in zip(flat.rows, maps, strict=True):
+    for row, reads, out in uses(flat, narrow):
         per_image = once = 0
-        reads = [maps[i] for i in row.inputs]
         if out.learns:
-            for kept in RULES[type(row.layer)](row, reads, out, narrow):
-                if kept.place not in charged or kept.place == NEW:
-                    per_image += kept.per_image
-                    once += kept.once
-                    charged.add(kept.place)
+            for place, each, whole in RULES[type(row.layer)](row, reads, out, narrow):
+                if place == NEW or place not in charged:
+                    per_image += each
+                    once += whole
+                    charged.add(place)
         result.append((per_image, once))
     return result
 
@@ -255,24 +249,26 @@ def live_numbers(flat: Flat) -> tuple[int, ...]:
     These are what it reads and writes and what a later row or the caller still needs. Maps in one storage
     (in-place activations, flattening, dropout) count once; the image counts until its last use.
     """
+    rows = flat.rows
     places: list[int] = []
-    last: dict[int, int] = {}  # the row that is the last to need a storage
-    for i, row in enumerate(flat.rows):
+    last = [0] * len(rows)  # the row that is the last to need a storage
+    for i, row in enumerate(rows):
         places.append(places[row.inputs[0]] if _shares(row, training=False) else i)
-        for place in (places[i], *[places[j] for j in row.inputs]):
-            last[place] = i
+        last[places[i]] = i
+        for j in row.inputs:
+            last[places[j]] = i
     for i in flat.outputs:
-        last[places[i]] = len(flat.rows)
-    dying: dict[int, list[int]] = {}
-    for place, end in last.items():
-        dying.setdefault(end, []).append(place)
-    numbers = {place: math.prod(flat.rows[place].shape) for place in last}
-    alive, result = sum(n for place, n in numbers.items() if not flat.rows[place].inputs), []
-    for i, row in enumerate(flat.rows):
-        if row.inputs and places[i] == i:
+        last[places[i]] = len(rows)
+    numbers = [math.prod(row.shape) if place == i else 0 for i, (row, place) in enumerate(zip(rows, places, strict=True))]
+    dying = [0] * (len(rows) + 1)  # numbers that no row after this one needs
+    for place, end in enumerate(last):
+        dying[end] += numbers[place]
+    alive, result = sum([n for row, n in zip(rows, numbers, strict=True) if not row.inputs]), []
+    for i, row in enumerate(rows):
+        if row.inputs:
             alive += numbers[i]
         result.append(alive)
-        alive -= sum(numbers[place] for place in dying.get(i, ()))
+        alive -= dying[i]
     return tuple(result)
 
 

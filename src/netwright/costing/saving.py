@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from netwright.costing.memory import FULL, NEW, RULES, Kept, _maps, number_bytes
+from netwright.costing.memory import FULL, NEW, RULES, Kept, number_bytes, uses
 from netwright.graph import Flat, Row, Shape
 from netwright.graph.layers import Activation, Conv, Dropout, Linear, LocalNorm, Norm, Pool, Scale
 
@@ -25,11 +25,9 @@ class Storage(NamedTuple):
 def storages(flat: Flat, precision: str) -> tuple[tuple[Storage, ...], ...]:
     """Of each row, what `memory.saved_bytes` sums up."""
     narrow = number_bytes(precision)
-    maps = _maps(flat, narrow)
     owners: dict[int, int] = {}
     result = []
-    for place, (row, out) in enumerate(zip(flat.rows, maps, strict=True)):
-        reads = [maps[i] for i in row.inputs]
+    for place, (row, reads, out) in enumerate(uses(flat, narrow)):
         found: dict[tuple[int, int], Storage] = {}  # a map that is read twice is kept once
         for i, kept in enumerate(RULES[type(row.layer)](row, reads, out, narrow) if out.learns else ()):
             owner = place if kept.place == NEW else owners.setdefault(kept.place, place)

@@ -3,7 +3,7 @@
 from netwright.graph.flat import Flat, Row
 from netwright.graph.graph import Graph, Node
 from netwright.graph.layers import Counts, Layer, Shape
-from netwright.graph.tracing import DEFAULT_IMAGE, FeatureMap, concat, own_image, smallest_image, trace
+from netwright.graph.tracing import DEFAULT_IMAGE, FeatureMap, concat, forget, own_image, smallest_image, trace
 from netwright.graph.values import Count, Design, Fraction, Positive, Size, Value, from_json, read_design, to_json
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Size",
     "Value",
     "concat",
+    "forget",
     "from_json",
     "own_image",
     "read_design",

@@ -30,7 +30,13 @@ class FeatureMap:
     """What a design sees in place of a tensor: a shape, and the tape on which its layers are written.
 
     Every method writes one layer and returns its output. Names are the checkpoint's; a layer
-    without weights may be left unnamed and is then called by its kind (relu, relu_1, ...).
+    without weights may be left unnamed and is then called by its kind (relu, relu_1, ...). `shape` is that
+    of one image: (channels, height, width), or (features,). What cannot be is a DesignError with the layer's full name.
+
+    >>> def stem(x):
+    ...     return x.conv("conv1", 64, 7, stride=2).norm("bn1").relu().max_pool(3, 2, padding=1)
+    >>> nw.trace(stem, image=224).shapes
+    ((64, 56, 56),)
     """
 
     __slots__ = ("_index", "_tape", "shape")
@@ -121,7 +127,10 @@ class FeatureMap:
         return self._write(name, _SIGMOID, self.shape)
 
     def activation(self, kind: str, name: str = "") -> FeatureMap:
-        """The elementwise function of that name, for designs that have it as a field: relu, relu6, silu or sigmoid."""
+        """The elementwise function of that name, for designs that have it as a field: relu, relu6, silu or sigmoid.
+
+        Raises DesignError for any other.
+        """
         if kind not in ACTIVATIONS:
             raise DesignError(f"there is no activation {kind!r}{did_you_mean(str(kind), ACTIVATIONS)}", name or "activation")
         return self._write(name or "~" + kind, ACTIVATIONS[kind], self.shape)
@@ -163,7 +172,7 @@ class FeatureMap:
         return self.layer(_FLATTEN, name)
 
     def dropout(self, rate: float, name: str = "") -> FeatureMap:
-        """A site where training may zero values; `rate` is the published default."""
+        """A site where training may zero values; `rate` is the published default. Raises DesignError for one outside [0, 1)."""
         if type(rate) not in (int, float) or not 0 <= rate < 1:
             raise DesignError(f"rate is {rate!r}, expected a number from 0 to below 1", name or "dropout")
         return self.layer(L.Dropout(rate), name)
@@ -235,7 +244,7 @@ class FeatureMap:
         return made if len(out) == 1 else tuple([made._write("~item", L.Item(i), one) for i, one in enumerate(out)])
 
     def repeat(self, names: Iterable[str], body: Body, *args: Any) -> FeatureMap:
-        """Apply an equal block once for each name; it must keep the shape, so it is traced once."""
+        """Apply an equal block once for each name. It is traced once; raises DesignError where it changes the shape."""
         tape, shape, index = self._tape, self.shape, self._index
         graph: Any = None
         for name in names:
@@ -250,7 +259,10 @@ class FeatureMap:
         return FeatureMap(shape, index, tape)
 
     def section(self, label: str, body: Body, *args: Any) -> FeatureMap:
-        """A block in the tables only: its layers keep the names they would have here, but are summed as `label`."""
+        """A block in the tables only: its layers keep the names they would have here, but are summed as `label`.
+
+        Raises DesignError for a body that returns several maps.
+        """
         made = self.block("#" + label, body, *args)
         if not isinstance(made, FeatureMap):
             raise DesignError(f"a section returns one map, {_called(body)} returned {len(made)}", label)
@@ -258,7 +270,13 @@ class FeatureMap:
 
 
 def concat(first: FeatureMap, *rest: FeatureMap) -> FeatureMap:
-    """The maps' channels one after the other; height and width must agree."""
+    """The maps' channels one after the other. Raises DesignError where height or width differ.
+
+    >>> def module(x):
+    ...     return nw.concat(x.conv("one", 8, 1), x.conv("three", 16, 3))
+    >>> nw.trace(module, image=32).shapes
+    ((24, 32, 32),)
+    """
     for other in rest:
         if other.shape[1:] != first.shape[1:]:
             raise DesignError(f"cannot concatenate maps of {first.shape} and {other.shape}")
@@ -290,6 +308,17 @@ def _trace(body: Body, shapes: tuple[Shape, ...], *args: Any) -> Graph:
 
 # A whole network is seldom traced again, and thousands may be: they must not crowd out the blocks that networks share.
 _trace_whole = lru_cache(maxsize=1 << 8, typed=True)(_trace.__wrapped__)
+
+
+def forget(most: int) -> None:
+    """Forget the blocks and layers that were traced, once there are more than `most` of either.
+
+    For a program that answers for days, whose memory must not follow its questions. What is traced next takes longer.
+    """
+    for remembered in (_trace, make_conv):
+        if remembered.cache_info().currsize > most:
+            remembered.cache_clear()
+
 
 _PLAIN = {int, float, str, bool, type(None)}
 

@@ -124,7 +124,10 @@ class Design(Value, abstract=True):
         return self if width == depth == 1 else self.resized(by)
 
     def resized(self, by: Resizing) -> Design:
-        """What a family that scales defines: itself, with `by.width(...)` and `by.depth(...)` of its widths and depths."""
+        """What a family that scales defines: itself, with `by.width(...)` and `by.depth(...)` of its widths and depths.
+
+        Raises DesignError for a design that does not define it.
+        """
         raise DesignError(
             f"{type(self).__name__} has no widths and depths to scale: only its resolution can be (rule resolution)"
         )
@@ -278,6 +281,9 @@ def from_json(text: str) -> Design:
     """The design that `to_json` wrote; types come from the registry of designs only, never from an import path.
 
     Raises DesignError for text that is not a design, an unknown type or field, or a newer schema.
+
+    >>> nw.from_json(nw.to_json(nw.network("resnet18", classes=10))).classes
+    10
     """
     design = value_from_json(text)
     if not isinstance(design, Design):

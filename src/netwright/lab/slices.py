@@ -147,7 +147,8 @@ def training_slice(trained: Trained, *, resolution: int = 21, progress: Progress
     """The plane through the start and the end of a training that holds most of the way between them.
 
     The first direction leads from the start (0, 0) to the end (1, 0); the second is orthogonal to it, the first principal
-    direction of what the path leaves of the line, as long as the first.
+    direction of what the path leaves of the line, as long as the first. Raises NetwrightError for a training that ended where
+    it began.
     """
     start, end = trained.points[0], trained.points[-1]
     first = end - start

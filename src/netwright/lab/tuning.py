@@ -86,8 +86,8 @@ def tuned(
 
     `grid` is setting -> values (default: `grid_of`). Equal scores go to the setting whose losses are lower on the way. Under
     noise, or with mini-batches, a score is the mean over three runs with other seeds than `seed`, and the loss at the end is
-    the mean over the last tenth of the steps. What diverges scores infinity. Raises as `run` does, and where everything
-    diverges it is the first of the grid.
+    the mean over the last tenth of the steps. What diverges scores infinity, and where everything does
+    it is the first of the grid. Raises NetwrightError for a grid without values, and as `run` does.
     """
     settings = settings or {}
     method = (optimizer if isinstance(optimizer, Method) else Method(optimizer)).having(settings)

@@ -64,8 +64,9 @@ def bench(
     Raises NetwrightError for what cannot be measured, FailedError where memory does not suffice or nothing could be
     measured.
 
-    >>> nw.bench("resnet50", batches=(1, 16)).fastest(16).runtime   # doctest: +SKIP
-    'onnxruntime'
+    >>> made = nw.bench("resnet20_cifar", batches=(1, 4), runtimes=("eager", "folded"), seconds=0.05)
+    >>> made.fastest(4).runtime in ("eager", "folded")
+    True
     """
     place = Place.of(device, precision)
     _check(batches, threads, runtimes, seconds)

@@ -47,7 +47,7 @@ class SGD(FirstOrder):
     Deviations: form "notes" takes `dampening`, which the notes do not have. State is fp32 for narrower parameters (torch:
     the parameter's type). `p.grad` is never written to.
 
-    >>> optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)   # doctest: +SKIP
+    >>> optimizer = nw.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)
     """
 
     keeps: ClassVar = ("step", "momentum_buffer", "master")
@@ -108,7 +108,7 @@ class Adagrad(FirstOrder):
 
     Defaults are torch's: lr 1e-2, eps 1e-10, s starts at `initial_accumulator_value` 0. `lr_decay`: lr / (1 + (t - 1) lr_decay).
 
-    >>> optimizer = Adagrad(model.parameters(), lr=0.05)   # doctest: +SKIP
+    >>> optimizer = nw.optim.Adagrad(model.parameters(), lr=0.05)
     """
 
     keeps: ClassVar = ("step", "sum", "master")
@@ -168,7 +168,7 @@ class RMSprop(FirstOrder):
     default 0.99 and eps 1e-8 are torch's. `momentum`: b = mu b + g / (sqrt(s) + eps), theta = theta - lr b.
     `centered`: s - mean(g)^2 for s (Graves 2013).
 
-    >>> optimizer = RMSprop(model.parameters(), lr=0.01, alpha=0.9)   # doctest: +SKIP
+    >>> optimizer = nw.optim.RMSprop(model.parameters(), lr=0.01, alpha=0.9)
     """
 
     keeps: ClassVar = ("step", "square_avg", "grad_avg", "momentum_buffer", "master")

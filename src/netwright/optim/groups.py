@@ -52,6 +52,7 @@ def layer_decay(model: nn.Module, lr: float, decay: float = 0.75, weight_decay: 
     "weight_decay" (0 for biases and norms, as in `no_decay`) and "name" (the blocks in it, the first ones first). Frozen
     parameters are left out, shared ones stand once, where they are first. Deviations: ELECTRA and BEiT count the
     layers of a transformer and put its last norm beside the head; ConvNeXt's recipe takes blocks of a stage in threes.
+    Raises NetwrightError for numbers that cannot be.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(8, 10))
     >>> [(group["name"], group["lr"], group["weight_decay"]) for group in layer_decay(net, 0.4, decay=0.5)][::2]

@@ -58,7 +58,7 @@ class LAMB(FirstOrder):
     lambda 0.01, as the paper's code. Set the group of biases and norms to `weight_decay` 0 (see `no_decay`). timm's version
     also clips all gradients to norm 1: `max_norm=1.0`. Not in the notes.
 
-    >>> optimizer = LAMB(model.parameters(), lr=5e-3, weight_decay=0.02, max_norm=1.0)   # doctest: +SKIP
+    >>> optimizer = nw.optim.LAMB(model.parameters(), lr=5e-3, weight_decay=0.02, max_norm=1.0)
     """
 
     keeps: ClassVar = ("step", *MOMENTS, "master")
@@ -177,7 +177,7 @@ class Muon(FirstOrder):
     Arguments and defaults are those of torch.optim.Muon (lr 1e-3, lambda 0.1; Jordan's own lr is 0.02 with "original"), which
     takes two-dimensional parameters only. On those this is the same up to bfloat16 (see `Iteration`). Not in the notes.
 
-    >>> optimizer = Muon(model.parameters(), lr=0.02, weight_decay=0.01)   # doctest: +SKIP
+    >>> optimizer = nw.optim.Muon(model.parameters(), lr=0.02, weight_decay=0.01)
     """
 
     keeps: ClassVar = ("step", "momentum_buffer", *MOMENTS, "master")

@@ -39,7 +39,7 @@ class Adam(FirstOrder):
 
     Defaults are torch's and the paper's: lr 1e-3, betas (0.9, 0.999), eps 1e-8.
 
-    >>> optimizer = Adam(model.parameters(), lr=1e-3)   # doctest: +SKIP
+    >>> optimizer = nw.optim.Adam(model.parameters(), lr=1e-3)
     """
 
     keeps: ClassVar = ("step", *MOMENTS, "max_exp_avg_sq", "master")
@@ -95,7 +95,7 @@ class AdamW(FirstOrder):
     Defaults are torch's: lr 1e-3, betas (0.9, 0.999), eps 1e-8, lambda 1e-2 (meant for `decay="lr"`; "constant" wants about lr
     times that).
 
-    >>> optimizer = AdamW(no_decay(model, weight_decay=0.05), lr=1e-3)   # doctest: +SKIP
+    >>> optimizer = nw.optim.AdamW(nw.optim.no_decay(model, weight_decay=0.05), lr=1e-3)
     """
 
     keeps: ClassVar = ("step", *MOMENTS, "max_exp_avg_sq", "master")
@@ -149,7 +149,7 @@ class NAdam(FirstOrder):
     `decoupled_weight_decay` decays as AdamW does. Defaults are torch's: lr 2e-3, betas (0.9, 0.999), psi 4e-3. Not in the notes:
     their form sets eps inside of the root, as in Adam.
 
-    >>> optimizer = NAdam(model.parameters())   # doctest: +SKIP
+    >>> optimizer = nw.optim.NAdam(model.parameters())
     """
 
     keeps: ClassVar = ("step", "mu_product", *MOMENTS, "master")
@@ -202,7 +202,7 @@ class Lion(FirstOrder):
     Defaults are the paper's: lr 1e-4 (a third to a tenth of AdamW's), betas (0.9, 0.99), lambda 0 (3 to 10 times AdamW's).
     `decay` as in AdamW. Not in the notes.
 
-    >>> optimizer = Lion(model.parameters(), lr=1e-4, weight_decay=0.1)   # doctest: +SKIP
+    >>> optimizer = nw.optim.Lion(model.parameters(), lr=1e-4, weight_decay=0.1)
     """
 
     keeps: ClassVar = ("exp_avg", "master")

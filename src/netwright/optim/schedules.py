@@ -24,7 +24,7 @@ def cosine(step: float, steps: float, lr: float, final: float = 0.0, warmup: flo
     """Half a cosine from lr at step 0 to `final` at step `steps` (SGDR without restarts, Loshchilov & Hutter 2017).
 
     With a warm-up, the first `warmup` of the steps rise linearly from 0, and the cosine takes the rest. Equal to torch's
-    CosineAnnealingLR up to its T_max, after which torch's rises again.
+    CosineAnnealingLR up to its T_max, after which torch's rises again. Raises NetwrightError for a warm-up that leaves no steps.
 
     >>> [round(cosine(step, 4, 0.1), 3) for step in range(5)]
     [0.1, 0.085, 0.05, 0.015, 0.0]
@@ -241,7 +241,7 @@ def not_below(least: float, numbers: dict[str, float]) -> None:
 
 
 def above(least: float, numbers: dict[str, float]) -> None:
-    """The same, where `least` itself cannot be either."""
+    """Raise NetwrightError for a number that is not above `least`."""
     for name, value in numbers.items():
         if not _is_number(value) or value <= least:
             raise NetwrightError(f"{name} is {value!r}: give a finite number above {least:g}")

@@ -50,7 +50,7 @@ def population_sections(
     bins: int = 10,
     seed: int = 0,
 ) -> list[str]:
-    """The pieces of `population_page`."""
+    """The pieces of `population_page`. Raises NetwrightError where no population has a complete member."""
     if not populations:
         raise NetwrightError("there is no population to show: give at least one")
     some = [population for population in populations if population.complete]

@@ -52,6 +52,9 @@ def build(
     `outputs` names blocks or layers (as the cost table does): the model returns their maps, in that order,
     as a tuple (one name: the map itself), and holds only what they need.
 
+    Raises DesignError for a design that the image does not suit, and for classes or weights of what is no design;
+    NetwrightError for weights that lead nowhere or do not fit.
+
     >>> model = build("resnet18", outputs=("layer2", "layer4"), seed=0)
     >>> [tuple(map.shape) for map in model(torch.zeros(1, 3, 64, 64))]
     [(1, 128, 8, 8), (1, 512, 2, 2)]

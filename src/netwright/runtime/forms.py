@@ -191,10 +191,11 @@ def grow(model: fx.GraphModule, design: Design, seed: int | None = None) -> fx.G
 
     Within each stage (of the cost table) layers of one kind are matched in order, and taken over where
     their shapes agree; the others start afresh. The paper takes over the first four convolutions and the
-    linear layers (arXiv:1409.1556, Section 3.1); here, as the notes tell it, all layers in common.
+    linear layers (arXiv:1409.1556, Section 3.1); here, as the notes tell it, all layers in common. Raises NetwrightError where
+    none is.
 
-    >>> shallow = build("vgg11", seed=0)
-    >>> deep = grow(shallow, design_of(build("vgg13", device="meta")), seed=1)
+    >>> shallow = build(nw.network("vgg11", hidden=64), seed=0)
+    >>> deep = grow(shallow, nw.network("vgg13", hidden=64), seed=1)
     >>> torch.equal(deep.get_parameter("features.5.weight"), shallow.get_parameter("features.3.weight"))
     True
     """

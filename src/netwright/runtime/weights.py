@@ -233,7 +233,11 @@ def save_weights(
     "timm" or "torchvision", whose networks of that name then load the file with strict=True. A path that ends
     with .pth or .pt is written by torch.save, any other as safetensors; its metadata are the classes and the
     preprocessing that the model carries, and `about` (plain values). Weights of a deployed model are for a deployed model
-    (`deploy(build(design, device="meta"))` has its names); `build` does not take them.
+    (`deploy(build(design, device="meta"))` has its names); `build` does not take them. Raises NetwrightError for a model without
+    weights and for a naming that does not know the network.
+
+    >>> nw.save_weights(nw.build("resnet18", seed=0), "resnet18.safetensors")
+    >>> model = nw.build("resnet18", weights="resnet18.safetensors")
     """
     path = Path(path)
     if any(value.is_meta for value in model.state_dict().values()):

@@ -91,7 +91,7 @@ class Rule(Value):
         return self.rounded(design, image, self.factors(phi))
 
     def rounded(self, design: Design, image: int, factors: Factors) -> tuple[Design, int]:
-        """The same for factors as they are: what this rule's rounding makes of them."""
+        """The same for factors as they are: what this rule's rounding makes of them. Raises DesignError where that cannot be."""
         try:
             scaled = design.scaled(width=factors.width, depth=factors.depth, rounding=self.rounding)
         except DesignError as error:

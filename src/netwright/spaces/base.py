@@ -202,6 +202,7 @@ class OwnSpace(Space):
     image: int = 0
 
     def check(self) -> None:
+        """Raise NetwrightError for what cannot be called."""
         if not callable(self.function):
             raise NetwrightError(f"{self.function!r} is no design space: give a name or a function space(pick) -> design")
 

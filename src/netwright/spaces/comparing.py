@@ -287,7 +287,7 @@ def ks_test(first: Errors, second: Errors, *, times: int = TIMES, seed: int = 0)
 
     Without normalization it is SciPy's (exact for fewer than 10,000 designs; with ties the p value is an upper bound). With
     it, p comes from `times` permutations: within each complexity bin the errors are dealt anew to the two populations, so
-    that bins and weights stay as they are.
+    that bins and weights stay as they are. Raises NetwrightError for no permutations.
     """
     if (first.bins == 0).all() and (second.bins == 0).all():
         from scipy.stats import ks_2samp  # slow to load

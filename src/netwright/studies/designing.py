@@ -87,7 +87,11 @@ def design(
     A run that was interrupted goes on with the same arguments; anything else in the folder is refused. Raises
     NetwrightError where no design is within the limits, with the cost of the smallest.
 
-    >>> run = nw.design("photos/", macs="30M", minutes=10, out="photos-30M")   # doctest: +SKIP
+    >>> from netwright.studies.asked import Effort
+    >>> once = Effort(trials=1, trial_epochs=1, epochs=1)  # in earnest: minutes=10
+    >>> run = nw.design("photos/", macs="3M", effort=once, out="photos-3M")
+    >>> nw.cost(run.design, run.image).macs <= 3_000_000
+    True
     """
     clock = Clock(minutes, started)
     progress, effort = progress or Progress(), effort or Effort()

@@ -76,8 +76,11 @@ def grid_search(
     Raises NetwrightError for a grid without a triple and an image too small to scale, DesignError for a family that does not
     scale.
 
-    >>> found = nw.grid_search("resnet20_cifar", "digits", out="grid")   # doctest: +SKIP
-    >>> nw.scale("resnet20_cifar", phi=3, rule=found.rule)   # doctest: +SKIP
+    >>> def accuracy(design, seed, report):  # in place of pictures: the wider, the better
+    ...     return nw.cost(design).params / 1e8
+    >>> found = nw.grid_search("efficientnet_b0", evaluate=accuracy, image=64, step=0.5, tolerance=0.3)
+    >>> nw.scale("efficientnet_b0", phi=1, rule=found.rule).factors.width
+    1.5
     """
     how = Conduct(
         None, workers, threads, cluster, machine or Machine(), out, storage, study, cache_of(cache), progress or Progress()

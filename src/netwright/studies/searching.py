@@ -90,8 +90,10 @@ def search(
     same arguments it goes on; with more trials it goes on to those. `workers` are processes of this machine, or tasks of a Ray
     `cluster`. Raises NetwrightError for limits that no design meets, and for a study that was begun with other settings.
 
-    >>> study = nw.search("photos/", macs="50M", trials=64, out="study")   # doctest: +SKIP
-    >>> study.best.design   # doctest: +SKIP
+    >>> once = nw.Recipe(epochs=1)  # in earnest: trials=64, and the 10 epochs that it has by itself
+    >>> study = nw.search("photos/", space="residual", macs="3M", trials=2, recipe=once, out="found")
+    >>> study.best.macs <= 3_000_000
+    True
     """
     how = Conduct(
         trials, workers, threads, cluster, machine or Machine(), out, storage, study, cache_of(cache), progress or Progress()
@@ -270,6 +272,9 @@ def join_study(
 
     `data` is where the same pictures are on this machine, where that differs. Raises NetwrightError for a study that is
     not there, pictures that are others, a space whose file is not here.
+
+    >>> nw.join_study("study").counts["running"]
+    0
     """
     progress = progress or Progress()
     ledger = join(storage, study, progress.say)

@@ -139,7 +139,7 @@ def plan_search(
     order: epochs, pictures, candidates. Numbers of `trials` and `epochs` that are given stand, whatever they take.
 
     >>> plan_search(60.0, Pace(1 / 800, 1 / 2400), (1600, 400))
-    Search(trials=6, epochs=5, pictures=1600, compared=400)
+    Search(trials=6, epochs=4, pictures=1600, compared=400)
     """
     train, compared = there[0], min(there[1], max(there[0] // 4, 1))
     # with as many to compare as a quarter of those to train with, a picture costs so much

@@ -26,6 +26,10 @@ class Study:
 
     It is a sequence of the trials that have used up a slot or run, in the order in which they began; `lost` are those whose
     worker died, or that came second to a slot.
+
+    >>> study = nw.read_study("study")
+    >>> study.counts["complete"], study.best in study.front
+    (2, True)
     """
 
     name: str
@@ -189,6 +193,9 @@ def read_study(storage: str, name: str | None = None, *, run_files: bool = True)
 
     A space of the user's own is read from its file, as the study's workers do; without `run_files` it is only named, for studies
     whose files one would not run. Raises NetwrightError for a storage without that study, and for several without a name.
+
+    >>> len(nw.read_study("study"))
+    2
     """
     ledger = join(storage, name, lambda line: None)
     return Study.of(ledger, Question.from_json(ledger.settings, run_files=run_files))

@@ -34,7 +34,8 @@ def export(run: Run | str | os.PathLike[str], path: str | os.PathLike[str]) -> f
     The batch is dynamic; classes, channels and preprocessing are the file's metadata. Raises FailedError, and
     leaves no file, where ONNX Runtime computes other outputs than the network as it was trained.
 
-    >>> nw.export("photos-30M", "photos.onnx")   # doctest: +SKIP
+    >>> nw.export("photos-30M", "photos.onnx") < 1e-4
+    True
     """
     path = _onnx_name(path)
     run = run if isinstance(run, Run) else load(run)
@@ -80,8 +81,9 @@ def export_int8(
     classes or channels are not the network's and, before any work, for a path that cannot be written, and what `export`
     and `quantize_onnx` raise; no file is left then.
 
-    >>> nw.export_int8("photos-30M", "photos-int8.onnx", "photos/").after.accuracy   # doctest: +SKIP
-    0.953
+    >>> made = nw.export_int8("photos-30M", "photos-int8.onnx", "photos/")
+    >>> abs(made.after.accuracy - made.before.accuracy) <= 1
+    True
     """
     path, progress = _onnx_name(path), progress or Progress(quiet=True)
     if pictures < 1:

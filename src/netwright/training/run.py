@@ -32,6 +32,11 @@ class Run:
     """A trained network, its classes, and how pictures must be shown to it.
 
     `classes` name the outputs; `result` is what `result.json` says, empty for a network without a run's folder.
+
+    >>> run = nw.load("photos-30M")
+    >>> found = run.predict(["photos/red/00.jpg", "photos/blue/00.jpg"], top=3)
+    >>> len(found), run.image
+    (2, 24)
     """
 
     design: Design
@@ -82,6 +87,9 @@ def load(folder: str | os.PathLike[str]) -> Run:
     """The network of a finished run's folder.
 
     Raises NetwrightError where the folder holds none, or what it holds is broken.
+
+    >>> nw.load("photos-30M").classes
+    ('blue', 'green', 'red')
     """
     path = Path(folder)
     if not (path / "result.json").exists():
@@ -140,8 +148,8 @@ def evaluate(
     `bad`. `cache` is where decoded pictures are kept (see `store`), None for nowhere. Raises FailedError where the
     network's outputs are no numbers.
 
-    >>> nw.evaluate("photos-30M", "photos/", crops=10).accuracy   # doctest: +SKIP
-    0.953
+    >>> 0 <= nw.evaluate("photos-30M", "photos/", crops=10).accuracy <= 1
+    True
     """
     run = run if isinstance(run, Run) else load(run)
     source = opened_for(run, data)

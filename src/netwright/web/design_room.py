@@ -8,11 +8,12 @@ from typing import Any
 
 from starlette.routing import Route
 
+from netwright.costing.latency import Profile
 from netwright.costing.memory import PRECISIONS
 from netwright.costing.states import STATES
 from netwright.costing.table import GROUPINGS, Line, groups
 from netwright.errors import NetwrightError
-from netwright.graph import own_image, trace
+from netwright.graph import forget, own_image, trace
 from netwright.graph.describing import described
 from netwright.graph.values import plain_value, type_named
 from netwright.scaling.rules import COMPOUND
@@ -22,6 +23,7 @@ from netwright.web.exchange import Plain, Workbench, asking, reading
 from netwright.zoo import network, networks
 
 MOST_COMPARED = 4
+MOST_REMEMBERED = 4096  # blocks: those of some hundred networks
 
 
 def routes(workbench: Workbench) -> list[Route]:
@@ -30,7 +32,7 @@ def routes(workbench: Workbench) -> list[Route]:
         reading("/choices", lambda asked: choices()),
         reading("/networks", lambda asked: {"networks": listed()}),
         asking("/form", form),
-        asking("/cost", costed),
+        asking("/cost", costed, quick=True),
         asking("/table", table),
         asking("/compare", compared),
     ]
@@ -83,7 +85,9 @@ def costed(plain: Plain) -> Plain:
     """What a network costs, and the same before it is scaled; or what is wrong with it."""
     try:
         asked = asked_of(plain)
-        row, before = asked.row(), asked.unscaled.row()
+        profile = own_profile()
+        row, before = asked.row(profile), asked.unscaled.row(profile)
+        forget(MOST_REMEMBERED)
     except FaultyError as faulty:
         return faulty.to_json()
     texts = {"python": python_of(asked), "command": command_of(asked)}
@@ -102,13 +106,13 @@ def table(plain: Plain) -> Plain:
 
 
 @lru_cache(maxsize=16)
-def _table(asked: Asked, by: Any, profile: object) -> Plain:
+def _table(asked: Asked, by: Any, profile: Profile | None) -> Plain:
     from dataclasses import replace
 
     from netwright.report.diagram.draw import to_svg
     from netwright.report.diagram.page import picture_of
 
-    made = replace(asked.cost(), by=by)
+    made = replace(asked.cost(profile), by=by)
     places = [rows for _, rows in groups(made.flat, by)]
     lines = [_line(line, rows) for line, rows in zip(made.lines, places, strict=True)]
     picture = picture_of(made.graph, made.network)
@@ -139,6 +143,7 @@ def compared(plain: Plain) -> Plain:
     if not isinstance(several, list) or not 1 <= len(several) <= MOST_COMPARED or not all(isinstance(x, dict) for x in several):
         raise NetwrightError(f"compare one to {MOST_COMPARED} networks")
     try:
-        return {"faults": [], "rows": Comparison(tuple([asked_of(one).cost() for one in several])).rows()}
+        profile = own_profile()
+        return {"faults": [], "rows": Comparison(tuple([asked_of(one).cost(profile) for one in several])).rows()}
     except FaultyError as faulty:
         return faulty.to_json()

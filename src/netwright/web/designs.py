@@ -10,6 +10,7 @@ from typing import Any
 
 from netwright.costing import cost
 from netwright.costing.comparing import Comparison
+from netwright.costing.latency import Profile
 from netwright.costing.memory import PRECISIONS
 from netwright.costing.states import STATES
 from netwright.costing.table import Cost
@@ -17,7 +18,6 @@ from netwright.errors import DesignError, NetwrightError
 from netwright.graph import Design, Graph, Value, own_image, to_json, trace
 from netwright.graph.describing import Fault, Plain, changed, read_form
 from netwright.scaling.rules import COMPOUND, MOST, Factors
-from netwright.web.calibrated import own_profile
 from netwright.zoo import network
 
 MOST_LAYERS = 20_000  # a page is no place for more
@@ -82,10 +82,9 @@ class Asked:
         words += ["scaled"] if self.scaled[0] != self.design else []
         return ", ".join(words)
 
-    def cost(self) -> Cost:
-        """What it costs. Raises FaultyError for what cannot be traced."""
+    def cost(self, profile: Profile | None) -> Cost:
+        """What it costs, with times where there is a profile of this precision. Raises FaultyError for what cannot be traced."""
         design, image = self.scaled
-        profile = own_profile()
         profile = profile if profile is not None and profile.precision == self.precision else None
         try:
             check_size(trace(design, image))
@@ -106,20 +105,20 @@ class Asked:
         """The same before it is scaled: equal wherever the sliders are."""
         return Asked(self.design, self.net, self.design, AS_IT_IS, 0.0, self.batch, self.precision, self.optimizer)
 
-    def row(self) -> Plain:
+    def row(self, profile: Profile | None) -> Plain:
         """The totals: counts for one image, bytes and milliseconds for the batch, bytes by what they are for."""
         moved = (self.times, self.phi) != (AS_IT_IS, 0.0)  # sliders give many of these, and would crowd out the others
-        return (_scaled_row if moved else _row)(self, own_profile())
+        return (_scaled_row if moved else _row)(self, profile)
 
 
 @lru_cache(maxsize=1024)
-def _scaled_row(asked: Asked, profile: object) -> Plain:
+def _scaled_row(asked: Asked, profile: Profile | None) -> Plain:
     return _row.__wrapped__(asked, profile)
 
 
 @lru_cache(maxsize=256)
-def _row(asked: Asked, profile: object) -> Plain:
-    made = asked.cost()
+def _row(asked: Asked, profile: Profile | None) -> Plain:
+    made = asked.cost(profile)
     row: Plain = Comparison((made,)).rows()[0]
     parts = ("parameters", "gradients", "state", "saved", "weights", "maps")
     return row | {"memory": {part: getattr(made.memory, part) for part in parts}, "layers": len(made.flat.rows) - 1}
@@ -204,9 +203,10 @@ def check_size(graph: Graph) -> None:
         raise DesignError(f"{layers:,} layers: the page shows up to {MOST_LAYERS:,}")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _layers(graph: Graph) -> int:
-    return sum(_layers(node.layer) if isinstance(node.layer, Graph) else 1 for node in graph.nodes)
+    blocks = [node.layer for node in graph.nodes if isinstance(node.layer, Graph)]
+    return len(graph.nodes) - len(blocks) + sum(map(_layers, blocks))
 
 
 # ---------------------------------------------------------------- to take along

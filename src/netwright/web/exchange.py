@@ -48,15 +48,18 @@ def reading(path: str, answer: Callable[[Plain], Any]) -> Route:
     return Route(path, endpoint, methods=["GET"])
 
 
-def asking(path: str, answer: Callable[[Plain], Any]) -> Route:
-    """A route for a question (POST): `answer` gets the JSON object that was sent, and the words of the path."""
+def asking(path: str, answer: Callable[[Plain], Any], quick: bool = False) -> Route:
+    """A route for a question (POST): `answer` gets the JSON object that was sent, and the words of the path.
+
+    A `quick` answer, of a few ms, is given at once, one after the other: a thread for each would make all of them late.
+    """
 
     async def endpoint(request: Request) -> Response:
         try:
             asked = await _json_of(request)
         except _Refused as refused:
             return reply({"error": str(refused)}, refused.status)
-        return await _answered(answer, asked | request.path_params)
+        return await _answered(answer, asked | request.path_params, quick)
 
     return Route(path, endpoint, methods=["POST"])
 
@@ -75,9 +78,9 @@ def uploading(path: str, answer: Callable[[bytes, Plain], Any], most: int) -> Ro
     return Route(path, endpoint, methods=["POST"])
 
 
-async def _answered(answer: Callable[[Plain], Any], asked: Plain) -> Response:
+async def _answered(answer: Callable[[Plain], Any], asked: Plain, quick: bool = False) -> Response:
     try:
-        made = await run_in_threadpool(answer, asked)
+        made = answer(asked) if quick else await run_in_threadpool(answer, asked)
         return made if isinstance(made, Response) else reply(made)
     except FailedError as error:
         return reply({"error": message_of(error)}, 500)
