@@ -6,7 +6,7 @@ READY = $(VENV)/ready
 PEERS = $(VENV)/peers
 PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help setup demo test test-slow soak check compat format bench clean
+.PHONY: help setup demo test test-slow soak check compat format bench docs clean
 
 help:
 	@echo "make demo       design a network for the embedded digits under 1 M macs (under 3 minutes after set-up)"
@@ -16,6 +16,7 @@ help:
 	@echo "make check      format, lint, types and the tests of make test; CI runs make test-slow and make compat after it"
 	@echo "make compat     timm and torchvision beside netwright: weights, names and counts of every network (15 minutes)"
 	@echo "make bench      the benchmarks, printed as tables"
+	@echo "make docs       the documentation as a site in site/, warnings as errors: open site/index.html (one minute)"
 
 setup: $(READY)
 
@@ -59,5 +60,8 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/costing.py
 
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) demo site build dist .mypy_cache .ruff_cache .pytest_cache

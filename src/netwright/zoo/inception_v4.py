@@ -1,4 +1,4 @@
-"""Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning (arXiv:1602.07261)."""
+"""Inception v4: Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning (arXiv:1602.07261)."""
 
 from __future__ import annotations
 
