@@ -11,9 +11,9 @@ PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 help:
 	@echo "make demo       design a network for the embedded digits under 1 M macs (under 3 minutes after set-up)"
 	@echo "make test       all tests but the slow ones"
-	@echo "make test-slow  the slow ones: torch.compile, torch.export, Imagenette end to end"
+	@echo "make test-slow  the slow ones: killed processes, torch.compile, Triton's interpreter, Imagenette end to end"
 	@echo "make soak       trainings killed at 20 random moments, 20 epochs with workers: a quarter of an hour"
-	@echo "make check      what CI runs: format, lint, types, all tests with warnings as errors"
+	@echo "make check      format, lint, types and the tests of make test; CI runs make test-slow and make compat after it"
 	@echo "make compat     timm and torchvision beside netwright: weights, names and counts of every network (15 minutes)"
 	@echo "make bench      the benchmarks, printed as tables"
 	@echo "make docs       the documentation as a site in site/, warnings as errors: open site/index.html (one minute)"
@@ -33,7 +33,7 @@ test: $(READY)
 	$(PYTEST) -m "not slow"
 
 test-slow: $(READY)
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow --hypothesis-profile=ci
 
 soak: $(READY)
 	NETWRIGHT_SOAK=1 $(BIN)/python -m pytest tests/training/test_resuming.py tests/training/test_soak.py -m slow
@@ -42,7 +42,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(PYTEST) --hypothesis-profile=ci # the same examples every time; `make test` looks for new ones
+	$(PYTEST) -m "not slow" --hypothesis-profile=ci # the same examples every time; `make test` looks for new ones
 
 compat: $(PEERS)/ready
 	PYTHONPATH=$(PEERS) $(PYTEST) tests/compat

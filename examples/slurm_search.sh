@@ -23,7 +23,8 @@ set -euo pipefail
 : "${STORAGE:?the database, postgresql://user@host/name}" "${STUDY:?the name of the study}" "${DATA:?where the pictures are}"
 export NETWRIGHT_CACHE="${TMPDIR:-/tmp}/netwright-$USER" # decoded pictures, on the node's own disk
 # SLURM tells this shell a minute before the end: the worker gives back its trial
+worker=
+trap '[ -z "$worker" ] || kill -TERM "$worker"' TERM
 netwright search --join "$STORAGE" --study "$STUDY" --threads "${SLURM_CPUS_PER_TASK:-1}" "$DATA" &
 worker=$!
-trap 'kill -TERM $worker' TERM
 wait $worker || wait $worker # the first wait ends when the signal comes

@@ -12,6 +12,9 @@ from PIL import Image
 
 # read when torch is loaded: threads that spin while they wait starve each other on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the processors, also with the commands that they start
+    share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
 
 SHARED = Path(os.environ.get("NETWRIGHT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 

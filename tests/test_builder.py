@@ -19,7 +19,8 @@ def image_of(name: str) -> int:
 
 
 def made(name: str, seed: int = 0) -> torch.fx.GraphModule:
-    return nw.build(nw.network(name, classes=10), image_of(name), seed=seed)
+    slim = {"hidden": 256} if name == "vgg11_bn" else {}
+    return nw.build(nw.network(name, classes=10, **slim), image_of(name), seed=seed)
 
 
 @pytest.fixture(params=SMALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import re
@@ -11,11 +12,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import netwright as nw
 from netwright.cli import COMMANDS, main
+from netwright.cli.arguments import read_network
+from netwright.graph.values import Value
+from netwright.preprocessing import Preprocessing
 from netwright.progress import Progress
 from netwright.training import Recipe
+from netwright.training.run import Run
 from netwright.training.train import train
 from tests.conftest import make_photos
 
@@ -76,6 +82,9 @@ Capture = pytest.CaptureFixture[str]
         ("cost {net.py}:number", "has no design 'number'"),
         ("cost {fails.py}:x", "does not run: ZeroDivisionError"),
         ("cost nowhere.py:x", "there is no file nowhere.py"),
+        ("cost {net.py}", "net.py is a file: say which design in it, as"),
+        ("cost nowhere.py:nowhere.json", "there is no file nowhere.py"),
+        ("predict {net.py}:nowhere {photos}", "has no design 'nowhere'"),
         ("list xyzzy", "no network matches 'xyzzy'"),
         ("list --max-macs lots", "'lots' is not an amount"),
         ("train resnet20_cifar {photos}", "Missing option '-o' / '--out'"),
@@ -234,3 +243,42 @@ def invoked(words: list[str]) -> str:
 
 def test_version() -> None:
     assert invoked(["--version"]) == f"netwright {nw.__version__}\n"
+
+
+def test_a_run_of_a_users_class_is_read_after_the_file_that_defines_it(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`own.py:folder` in place of `folder`; and an import of the file serves as well as a command's own run of it."""
+    (tmp_path / "own_tiny.py").write_text(
+        "import netwright as nw\n\n\nclass OwnTiny(nw.Design):\n    width: int = 4\n\n    def __call__(self, x):\n"
+        '        return x.conv("conv", self.width, 3).relu().global_pool().linear("fc", 2)\n\n\nnet = OwnTiny(6)\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    net = read_network("own_tiny.py:net")
+    model = nw.build(net, 8, channels=1, seed=0).eval()
+    (tmp_path / "run").mkdir()
+    Run(net, model, ("a", "b"), 1, Preprocessing(image=8, resize=8, mean=(0.5,), std=(0.5,))).save(
+        tmp_path / "run" / "model.safetensors"
+    )
+    (tmp_path / "run" / "design.json").write_text(nw.to_json(net))
+    (tmp_path / "run" / "result.json").write_text("{}")
+    Image.new("L", (8, 8), 90).save("grey.png")
+    Value.registry.pop("own_tiny.OwnTiny")  # as in a process that has not seen the file
+
+    for words in ("cost run", "predict run grey.png", "export run -o net.onnx"):
+        assert main(words.split()) == 2
+        assert "unknown design 'own_tiny.OwnTiny'" in (told := capsys.readouterr().err)
+        assert "write own_tiny.py:FOLDER in place of FOLDER" in told
+    assert main(["cost", "own_tiny.py:run", "--channels", "1", "--image", "8", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["params"] == 6 * 9 + 6 * 2 + 2
+    Value.registry.pop("own_tiny.OwnTiny")
+    for words in ("predict own_tiny.py:run grey.png", "export own_tiny.py:run -o net.onnx", "predict net.onnx grey.png"):
+        assert main(words.split()) == 0
+    assert "a " in capsys.readouterr().out
+
+    Value.registry.pop("own_tiny.OwnTiny")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = importlib.import_module("own_tiny")
+    assert nw.load("run").design == own.OwnTiny(6)
+    Value.registry.pop("own_tiny.OwnTiny")
+    sys.modules.pop("own_tiny")

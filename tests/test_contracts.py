@@ -190,18 +190,26 @@ def as_modules_hold(names: Iterable[str]) -> list[str]:
 
 @pytest.mark.parametrize("name", nw.networks())
 def test_every_name_is_a_design_that_keeps_its_word(name: str) -> None:
-    """The same after a trip through JSON; traced, and built on the meta device with its parameters in the graph's order."""
+    """The same after a trip through JSON; traced, and built on the meta device with its parameters in the graph's order.
+
+    The rows and the module also agree on what works in place.
+    """
     design = nw.network(name)
     read = from_json(to_json(design))
     assert read == design
     assert hash(read) == hash(design)
     assert trace(read) is trace(design)
-    state = nw.build(design, device="meta").state_dict()
+    model = nw.build(design, device="meta")
+    state = model.state_dict()
     shapes = tensor_shapes(trace(design))
     assert as_modules_hold(shapes) == list(state)
     assert list(shapes) == list(state) or isinstance(design, ParNet)  # whose streams are written in turn with what joins them
     assert shapes == {key: tuple(value.shape) for key, value in state.items()}
     assert all(value.is_meta for value in state.values())
+    inplace = {row.name: row.inplace for row in trace(design).rows() if isinstance(row.layer, L.Activation)}
+    built = {key: getattr(module, "inplace", False) for key, module in model.named_modules() if key in inplace}
+    assert built == inplace
+    assert any(built.values())
 
 
 @pytest.mark.parametrize("name", nw.networks())

@@ -127,10 +127,13 @@ def test_stages_of_a_table_are_kept() -> None:
 # ---------------------------------------------------------------- parts, channels, precisions
 
 
+SLIM = {"resnet18": {}, "repvgg_a0": {"a": 0.25, "b": 0.5}, "parnet_s": {"widths": (24, 48, 96, 160)}}
+
+
 @pytest.mark.parametrize("channels", [1, 4])
-@pytest.mark.parametrize("name", ["resnet18", "repvgg_a0", "parnet_s"])
+@pytest.mark.parametrize("name", SLIM)
 def test_other_channels_and_no_classes(name: str, channels: int) -> None:
-    model = randomized(nw.build(name, channels=channels, classes=0, seed=0))
+    model = randomized(nw.build(nw.network(name, **SLIM[name]), channels=channels, classes=0, seed=0))
     made = nw.deploy(model)
     assert difference(model, made, picture(64, 64, channels)) < 1e-5
     assert params_of(made) < params_of(model)
@@ -166,7 +169,7 @@ def test_parts_give_the_same_maps(name: str, outputs: tuple[str, ...], merged: b
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_precisions_and_layouts_are_kept(dtype: torch.dtype) -> None:
     """Weights are folded in float64: what is left is the rounding to the model's own precision."""
-    model = randomized(nw.build("repvgg_a0", seed=0))
+    model = randomized(nw.build(nw.network("repvgg_a0", a=0.25, b=0.5), seed=0))
     wanted = nw.deploy(copy.deepcopy(model).double()).state_dict()
     lower = copy.deepcopy(model).to(dtype)
     exact = nw.deploy(copy.deepcopy(lower).double()).state_dict()

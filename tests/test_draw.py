@@ -24,6 +24,7 @@ from netwright.report.diagram.legend import SHADES, ink
 from netwright.report.diagram.shapes import Shape, Text
 from netwright.report.diagram.text import rounded_shares, text_width, wrapped
 from netwright.report.diagram.tree import Frame, Layered, Parallel, Series, Tree, units
+from tests.names import NAMES
 
 A4 = (841.89, 595.28)
 SOLID = ("layer", "block", "input", "map", "add", "multiply", "concat")
@@ -160,7 +161,7 @@ def check(drawing: Drawing) -> None:
     check_dot(drawing)
 
 
-@pytest.mark.parametrize("name", nw.networks())
+@pytest.mark.parametrize("name", NAMES)
 def test_every_network_is_drawn_on_one_page(name: str) -> None:
     drawing = draw(name)
     check(drawing)

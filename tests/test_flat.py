@@ -26,15 +26,6 @@ def test_every_row_reads_what_its_layer_takes(name: str) -> None:
     assert {j for row in rows for j in row.inputs} | set(outputs) == set(range(len(rows)))  # nothing is unread
 
 
-@pytest.mark.parametrize("name", nw.networks())
-def test_rows_and_modules_agree_on_what_works_in_place(name: str) -> None:
-    model = nw.build(name, device="meta")
-    inplace = {row.name: row.inplace for row in nw.trace(nw.network(name)).rows() if isinstance(row.layer, L.Activation)}
-    built = {key: getattr(module, "inplace", False) for key, module in model.named_modules() if key in inplace}
-    assert built == inplace
-    assert any(built.values())
-
-
 class Crossing(Design):
     """Two blocks of two maps each, the second with its maps swapped, and a section around a block."""
 

@@ -90,6 +90,23 @@ def test_no_package_is_named_like_a_public_function() -> None:
     assert functions.isdisjoint({info.name for info in pkgutil.iter_modules([str(SOURCE)])})
 
 
+def test_ci_runs_every_test() -> None:
+    """What `make check` leaves out has a command of its own, which follows."""
+    makefile = (ROOT / "Makefile").read_text()
+    recipes = dict(re.findall(r"^([a-z-]+):.*\n((?:\t.*\n)*)", makefile, re.MULTILINE))
+    runs = {name: re.findall(r"\$\(PYTEST\) (.*)", recipe) for name, recipe in recipes.items()}
+    chosen = {
+        name: [words.split(" #")[0].replace(" --hypothesis-profile=ci", "") for words in made] for name, made in runs.items()
+    }
+    assert chosen["test"] == chosen["check"] == ['-m "not slow"']
+    assert (chosen["test-slow"], chosen["compat"]) == (["-m slow"], ["tests/compat"])
+    steps = re.findall(r"^make ([a-z-]+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert {"check", "test-slow", "compat"} <= set(steps)
+    for step in steps:
+        assert f"make {step} " in recipes["help"]
+        assert f"make {step} " in (ROOT / "CONTRIBUTING.md").read_text()
+
+
 def test_the_zoo_page_names_every_network() -> None:
     table = [line for line in (ROOT / "docs" / "zoo.md").read_text().splitlines() if line.startswith("| `")]
     patterns = [pattern for line in table for pattern in re.findall(r"`([^`]+)`", line.split("|")[1])]

@@ -23,6 +23,7 @@ from netwright.errors import NetwrightError, VanishedError
 from netwright.graph import Design, FeatureMap, Flat, Size, concat, trace
 from netwright.graph import layers as L
 from netwright.graph.tracing import ACTIVATIONS
+from tests.names import NAMES, QUICK
 
 # ---------------------------------------------------------------- the oracle: torch's own hooks
 
@@ -65,13 +66,6 @@ def faked(model: nn.Module) -> nn.Module:
 @pytest.fixture(params=PRECISIONS)
 def precision(request: pytest.FixtureRequest) -> Precision:
     return request.param  # type: ignore[no-any-return]
-
-
-QUICK = {
-    *("alexnet_2012", "vgg11", "inception_v1", "resnet50", "resnet20_cifar", "wrn_16_4", "mobilenetv2_100"),
-    *("seresnet18", "efficientnet_b0", "regnety_002", "parnet_s", "squeezenet1_1", "repvgg_a0"),
-}
-NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in nw.networks()]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -22,6 +22,8 @@ import netwright as nw
 from netwright.cli import main
 from netwright.cli.report_command import kind_of
 from netwright.costing.comparing import compare
+from netwright.measuring.bench_table import Bench, Measured
+from netwright.report.html import figure, page
 from netwright.report.net_page import net_page
 from netwright.report.pages import Beside, run_page
 from netwright.report.population_page import population_page
@@ -29,6 +31,9 @@ from netwright.report.study_page import study_page
 from netwright.training.evaluating.evaluation import Evaluation
 from netwright.training.results import accuracy_of
 from tests.conftest import make_photos
+from tests.studies.evaluators import at_once
+from tests.studies.helpers import SMALL
+from tests.test_charts import CHARTS
 from tests.test_population_page import population
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -157,7 +162,9 @@ def made(name: str) -> str:
 
         profile = Law().profile()
         nets = [nw.cost(nw.network(net), by="block", name=net, profile=profile) for net in ("resnet18", "squeezenet1_1")]
-        return net_page(compare(*nets))
+        return net_page(compare(*nets), [Bench.from_json(benched())])
+    if name == "charts":
+        return page("Every chart", [figure(make(), name, name, [{"name": name}], name) for name, make in CHARTS.items()])
     return population_page([population("A", 20), population(EVIL, 20, 1)])
 
 
@@ -196,6 +203,21 @@ def test_a_page_can_be_read_without_seeing_it(name: str) -> None:
     assert all("download=" in one for one in figures)
 
 
+def test_a_notebook_shows_a_study_and_a_run(run: tuple[Path, Path], tmp_path: Path) -> None:
+    made = nw.load(run[0])
+    one = Page(str(made._repr_html_()))
+    assert f"{100 * made.result['accuracy']['top1']:.1f} %" in one.text
+    assert [float(row["loss"]) for row in one.downloads["loss.csv"]] == [epoch["loss"] for epoch in made.result["curve"]]
+    tried = nw.search(space=SMALL, macs="5M", evaluate=at_once, image=32, trials=3, out=tmp_path / EVIL.replace("/", "|"))
+    two = Page(tried._repr_html_())
+    assert {int(row["number"]) for row in two.downloads["trials-macs.csv"]} == {trial.number for trial in tried.complete}
+    for shown in (one, two):
+        assert shown.images
+        assert "script" not in shown.tags
+        assert [word for word in shown.references if not word.startswith("data:")] == []
+    assert nw.load(run[0])._repr_html_() == made._repr_html_()
+
+
 @pytest.mark.parametrize("name", ["run", "study", "populations"])
 def test_hostile_names_are_shown_as_text(name: str) -> None:
     page = Page(made(name))
@@ -228,6 +250,33 @@ def test_networks_stand_side_by_side() -> None:
         assert name in page.downloads["macs.csv"][0]["network"] + page.downloads["macs.csv"][1]["network"]
     assert {"roofline-1.csv", "roofline-2.csv", "times-1.csv", "blocks-2.csv"} <= set(page.downloads)
     assert "Roofline of resnet18" in page.text
+
+
+def benched(**changes: Any) -> dict[str, Any]:
+    """What `netwright bench --json` prints, of a machine that was calibrated."""
+    rows = (Measured("eager", "fp32", 1, 20.0, 22.0, 9), Measured("folded", "fp32", 1, 10.0, 12.0, 9))
+    rows += (Measured("eager", "fp32", 8, 80.0, 90.0, 9), Measured("compiled", "fp32", 8, failure="no compiler"))
+    return Bench(EVIL, (3, 224, 224), "cpu", 2, rows, {1: 18.0, 8: 88.0}).to_json() | changes
+
+
+@pytest.mark.parametrize("nets", [[], ["squeezenet1_1"]])
+def test_what_was_measured_stands_beside_what_was_predicted(nets: list[str], tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(json.dumps(benched()))
+    assert main(["report", *nets, str(tmp_path / "b.json"), "-o", str(tmp_path / "x.html")]) == 0
+    page = Page((tmp_path / "x.html").read_text())
+    assert [(float(row["predicted"]), float(row["measured"])) for row in page.downloads["predicted.csv"]] == [(18, 20), (88, 80)]
+    assert "from 0.90 to 1.10 times what was measured" in page.text
+    assert "folded fp32 1 10.00 12.00 100.0 2.00" in re.sub(r"</td>", " ", page.source).replace("<td>", "")
+    assert "script" not in page.tags
+    assert ("squeezenet1_1: 349 M macs" in page.text) == bool(nets)
+
+
+def test_a_measurement_without_a_calibration_has_no_prediction(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(json.dumps(benched(predicted_ms=None)))
+    assert main(["report", str(tmp_path / "b.json"), "-o", str(tmp_path / "x.html")]) == 0
+    page = Page((tmp_path / "x.html").read_text())
+    assert "Measured" in page.text
+    assert page.downloads == {}
 
 
 # ---------------------------------------------------------------- the command
@@ -299,6 +348,7 @@ def test_words_are_told_apart(run: tuple[Path, Path], tmp_path: Path) -> None:
         (["resnet18", "postgresql://h/s", "-o", "x.html"], "is no study: report studies and networks on pages of their own"),
         (["nothing.json", "-o", "x.html"], "cannot read nothing.json"),
         (["e.json", "resnet18", "-o", "x.html"], "report one evaluation at a time"),
+        (["torn.json", "-o", "x.html"], "torn.json is no measurement of netwright bench --json"),
         (["resnet81", "-o", "x.html"], "resnet18"),
     ],
 )
@@ -307,11 +357,12 @@ def test_what_cannot_be_reported_is_said(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "e.json").write_text('{"confusion": {}, "top1": 1.0}')
+    (tmp_path / "torn.json").write_text('{"fastest": [], "threads": 2, "rows": [1]}')
     assert main(["report", *words]) == 2
     captured = capsys.readouterr()
     assert told in captured.err
     assert "Traceback" not in captured.err
-    assert [path.name for path in tmp_path.iterdir()] == ["e.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e.json", "torn.json"]
 
 
 # ---------------------------------------------------------------- in a browser
@@ -329,7 +380,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, "charts"])
 def test_a_browser_without_a_network_shows_every_figure(name: str, browser: Any, tmp_path: Path) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe checks accessibility").Axe()
     file = tmp_path / "page.html"
@@ -347,12 +398,18 @@ def test_a_browser_without_a_network_shows_every_figure(name: str, browser: Any,
     )
     assert len(boxes) == len(Page(made(name)).images)
     assert min(min(box) for box in boxes) > 20
+    marks = "figure:not(.diagram) svg :is(.mark-symbol, .mark-rect, .mark-line, .mark-area, .mark-rule) path, figure.diagram rect"
+    assert page.evaluate(f"[...document.querySelectorAll('figure')].every((one) => one.querySelector('{marks}'))")
     wide = "document.documentElement.scrollWidth"
     assert page.evaluate(wide) <= 390  # what is wider scrolls by itself
     dark = page.evaluate("getComputedStyle(document.querySelector('figure svg text')).fill")
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.querySelector('figure svg text')).fill") != dark  # printed light
+    rows = "[...document.querySelectorAll('details tr')].map((row) => row.checkVisibility())"
+    assert all(page.evaluate(rows))  # what was folded is printed
     page.emulate_media(media="screen", color_scheme="light")
+    assert not any(page.evaluate(rows))
+    assert page.evaluate("getComputedStyle(document.querySelector('figure svg text')).fill") != dark
     found = axe.run(page).response["violations"]
     assert [(one["id"], [node["html"][:120] for node in one["nodes"][:2]]) for one in found] == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []

@@ -335,7 +335,7 @@ def test_a_candidate_past_the_end_is_not_begun(photos: Path, tmp_path: Path, mon
 def test_killed_and_gone_on_with(tmp_path: Path) -> None:
     """kill -9 in the search and in the training: what was decided stands, and finished candidates are not tried again."""
     out = tmp_path / "run"
-    words = [sys.executable, "-m", "netwright", "design", "digits", "--max-macs", "300K", "--minutes", "0.5", "-o", str(out)]
+    words = [sys.executable, "-m", "netwright", "design", "digits", "--max-macs", "300K", "--minutes", "0.3", "-o", str(out)]
     decided: dict[str, str] = {}
     for awaited in ("work/candidates/001.json", "work/decided.json"):
         process = subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -167,7 +168,8 @@ def test_a_narrow_strided_projection_does_not_corrupt_memory(tmp_path: Path) -> 
     photos = make_photos(tmp_path / "photos", each=53, side=48)  # 126 of them to train on
     recipe = "nw.Recipe(epochs=15, batch=63)"
     program = f"import netwright as nw; nw.train(nw.zoo.{narrow!r}, {str(photos)!r}, image=48, recipe={recipe})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    threads = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=threads)
     assert done.returncode == 0, done.stderr
 
 

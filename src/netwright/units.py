@@ -41,6 +41,15 @@ def short_amount(count: int | float) -> str:
     return f"{count:,.1f} T"
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "epoch"), counted(1200, "picture")
+    ('1 epoch', '1,200 pictures')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def short_seconds(seconds: float) -> str:
     """'8.2 s', '3 min 05 s', '2 h 10 min'."""
     if seconds < 59.95:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from typing import Any
@@ -35,6 +36,7 @@ def test_the_verdict_that_the_book_has_stored(word: str, number: str) -> None:
     assert ENTRIES[claim.name]["verdict"] == word
 
 
+@functools.cache
 def found(number: str) -> dict[str, Any]:
     """What a run finds."""
     (claim,) = find_claims(CLAIMS, [number])

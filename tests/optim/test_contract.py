@@ -21,9 +21,9 @@ import netwright as nw
 from netwright import optim
 from tests.optim.cases import (
     CUDA,
+    ELEMENTWISE,
     FEW,
     MAIN,
-    PLACES,
     SHAPES,
     Case,
     Place,
@@ -519,10 +519,10 @@ def test_a_step_compiled_to_machine_code(case: Case) -> None:
 
 
 @pytest.mark.skipif(not CUDA, reason="no GPU: CUDA graphs are not tested")
-@pytest.mark.parametrize("place", [p for p in PLACES if p.values[0].device == "cuda" and p.values[0].path == "triton"])
-@over([case for case in MAIN if case.elementwise])
-def test_a_cuda_graph_replays_the_step(case: Case, place: Place) -> None:
+@over(ELEMENTWISE if CUDA else ELEMENTWISE[:1])
+def test_a_cuda_graph_replays_the_step(case: Case) -> None:
     """Captured once and replayed with other gradients and another lr: as stepping."""
+    place = Place("triton", "cuda")
     mine, theirs = (parameters(SHAPES, torch.float32, "cuda") for _ in range(2))
     lr = torch.tensor(case.lr, device="cuda")
     captured, plain = (case.make(list(p.values()), place, lr=lr) for p in (mine, theirs))

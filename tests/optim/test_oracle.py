@@ -21,7 +21,9 @@ from netwright import optim
 from tests.optim import oracle
 from tests.optim.cases import (
     CASES,
+    CUDA,
     FEW,
+    HERE,
     INTERPRETED,
     MAIN,
     SHAPES,
@@ -96,6 +98,17 @@ class Race:
 FLOAT64 = 1e-11
 # fp32: rounding at most 2^-24 of |theta| a step, 50 steps; in the update about ten roundings, added up over the path
 FLOAT32 = 50 * 2.0**-23
+
+
+def test_the_paths_that_no_case_can_walk_here_are_told_once() -> None:
+    """What a GPU or the interpreter would add to `everywhere`."""
+    absent = [] if CUDA or INTERPRETED else [no_triton()]
+    absent += [] if CUDA else ["no GPU: the CUDA paths are not tested"]
+    assert {Place("reference"), Place("fast")} <= set(HERE)
+    assert (Place("triton") in HERE) == (not no_triton())
+    if absent:
+        pytest.skip("; ".join(absent))
+    assert {place.path for place in HERE if place.device == "cuda"} == {"reference", "fast", "triton"}
 
 
 @everywhere

@@ -24,6 +24,7 @@ from netwright.training.engine.regularizing import drop_paths
 from netwright.training.recipes.recipe import Augmentation, Averaging, Loss, Optimizing, Regularization, Schedule
 from tests.training import NET, digits_task, same_weights, timeless
 
+Short = tuple[torch.nn.Module, list[Epoch]]
 SHORT = Recipe(epochs=3, batch=32)
 PARTS = {
     "plain": SHORT,
@@ -45,6 +46,12 @@ class StopError(Exception):
 @pytest.fixture(scope="module")
 def task() -> Task:
     return digits_task(300)
+
+
+@pytest.fixture(scope="module")
+def short(task: Task) -> Short:
+    """What SHORT comes to, unbroken, and its curve."""
+    return trained(task, SHORT)
 
 
 def trained(task: Task, recipe: Recipe, **options: object) -> tuple[torch.nn.Module, list[Epoch]]:
@@ -95,8 +102,7 @@ def test_a_finished_training_is_only_read(task: Task, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "flipped", "other", "gone"])
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(task: Task, tmp_path: Path, damage: str) -> None:
-    whole, _ = trained(task, SHORT)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(task: Task, short: Short, tmp_path: Path, damage: str) -> None:
     with pytest.raises(StopError):
         trained(task, SHORT, checkpoints=Checkpoints(tmp_path), every=0.0, watch=stopping_at(20))
     newest, before = Checkpoints(tmp_path).files()
@@ -110,11 +116,10 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(task: Task, tmp_path: 
     else:
         with pytest.warns(UserWarning, match=rf"{newest.name} is damaged .*: going on from {before.name}"):
             again, _ = trained(task, SHORT, checkpoints=Checkpoints(tmp_path))
-    assert same_weights(whole, again)
+    assert same_weights(short[0], again)
 
 
-def test_where_all_are_damaged_training_starts_again(task: Task, tmp_path: Path) -> None:
-    whole, _ = trained(task, SHORT)
+def test_where_all_are_damaged_training_starts_again(task: Task, short: Short, tmp_path: Path) -> None:
     with pytest.raises(StopError):
         trained(task, SHORT, checkpoints=Checkpoints(tmp_path), every=0.0, watch=stopping_at(6))
     for path in Checkpoints(tmp_path).files():
@@ -122,7 +127,7 @@ def test_where_all_are_damaged_training_starts_again(task: Task, tmp_path: Path)
     with pytest.warns(UserWarning, match="is damaged") as told:
         again, _ = trained(task, SHORT, checkpoints=Checkpoints(tmp_path))
     assert "this training starts again" in str(told[-1].message)
-    assert same_weights(whole, again)
+    assert same_weights(short[0], again)
 
 
 @pytest.mark.parametrize(
@@ -238,23 +243,29 @@ def killed_and_gone_on_with(folder: Path, kills: int, seed: int) -> int:
     return met
 
 
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The weights of a training that nothing stopped."""
+    folder = tmp_path_factory.mktemp("unbroken") / "whole"
+    ended(folder)
+    return weights_of(folder)
+
+
 @pytest.mark.slow
-def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(unbroken: str, tmp_path: Path) -> None:
     """Three kills here, twenty in `make soak`."""
     kills = 20 if os.environ.get("NETWRIGHT_SOAK") else 3
-    ended(tmp_path / "whole")
     met = 0
     for i in range(0, kills, 3):
         met += killed_and_gone_on_with(tmp_path / f"broken-{i}", min(3, kills - i), seed=i)
-        assert weights_of(tmp_path / f"broken-{i}") == weights_of(tmp_path / "whole")
+        assert weights_of(tmp_path / f"broken-{i}") == unbroken
         shutil.rmtree(tmp_path / f"broken-{i}")
     assert met >= kills // 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_training_saves_first(tmp_path: Path, number: int) -> None:
-    ended(tmp_path / "whole")
+def test_a_stopped_training_saves_first(unbroken: str, tmp_path: Path, number: int) -> None:
     process = started(tmp_path / "stopped", every=3600.0)
     log = tmp_path / "stopped" / "work" / "log.jsonl"
     while not log.exists() and process.poll() is None:
@@ -266,4 +277,4 @@ def test_a_stopped_training_saves_first(tmp_path: Path, number: int) -> None:
     process = started(tmp_path / "stopped", every=3600.0)
     process.communicate(timeout=300)
     assert process.returncode == 0
-    assert weights_of(tmp_path / "stopped") == weights_of(tmp_path / "whole")
+    assert weights_of(tmp_path / "stopped") == unbroken

@@ -14,6 +14,7 @@ from typing import Any
 
 from netwright.web.app import create_app
 from netwright.web.server import listen, make_server
+from netwright.web.storages import Storages
 
 TOKEN = "a-token-of-tests"
 
@@ -65,10 +66,10 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(root: Path, port: int = 0) -> Iterator[Served]:
+def serving(root: Path, port: int = 0, storages: Storages | None = None) -> Iterator[Served]:
     listening = listen(port)
     port = listening.getsockname()[1]
-    app = create_app(TOKEN, port, root)
+    app = create_app(TOKEN, port, root, storages)
     server = make_server(app)
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
     thread.start()

@@ -78,17 +78,72 @@ def test_a_failure_is_one_line(raised: Exception, told: str) -> None:
     assert (done["state"], done["error"]) == ("failed", told)
 
 
-def test_only_two_run_at_once_and_the_third_says_what_runs() -> None:
-    jobs, held = Jobs(), [Held(), Held()]
-    first = jobs.start("a race", held[0])
-    jobs.start("a map", held[1])
-    with pytest.raises(NetwrightError, match=r"a race and a map\): wait, or cancel one"):
-        jobs.start("another", Held())
-    held[0].go.set()
-    ended(jobs, first["id"])
-    quick: Callable[[Job], int] = lambda job: 3  # noqa: E731
-    assert ended(jobs, jobs.start("another", quick)["id"])["result"] == 3
+def test_only_two_run_at_once_and_the_third_waits_for_its_turn() -> None:
+    jobs, held, third = Jobs(), [Held(), Held()], Held()
+    first, second = jobs.start("a race", held[0]), jobs.start("a map", held[1])
+    assert all(work.begun.wait(20) for work in held)
+    told = jobs.start("another", third)
+    word = waited(lambda: str(jobs.read(told["id"])["word"]))
+    assert word == "waits for a race and a map"
+    assert not third.begun.is_set()
     held[1].go.set()
+    assert third.begun.wait(20)
+    assert [job.title for job in jobs.working] == ["a race", "another"]
+    third.go.set()
+    assert [ended(jobs, one["id"])["state"] for one in (second, told)] == ["done", "done"]
+    jobs.cancel(first["id"])
+
+
+class Deaf:
+    """Work that hears of nothing until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, job: Job) -> str:
+        self.begun.set()
+        assert self.go.wait(60)
+        return "too late"
+
+
+def test_who_is_cancelled_makes_room_at_once_though_its_work_goes_on() -> None:
+    jobs, deaf, next_one = Jobs(), [Deaf(), Deaf()], Held()
+    given_up = [jobs.start("figure", work)["id"] for work in deaf]
+    assert all(work.begun.wait(20) for work in deaf)
+    for identity in given_up:
+        assert jobs.cancel(identity)["state"] == "cancelled"
+    told = jobs.start("a race", next_one)
+    assert next_one.begun.wait(20)
+    for work in deaf:
+        work.go.set()
+    next_one.go.set()
+    assert ended(jobs, told["id"])["result"] == "let go"
+    assert [(jobs.read(one)["state"], jobs.read(one)["result"]) for one in given_up] == [("cancelled", None)] * 2
+
+
+def test_who_waits_can_be_cancelled_and_too_many_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    jobs, held, never = Jobs(), [Held(), Held()], Held()
+    for work in held:
+        jobs.start("a race", work)
+    assert all(work.begun.wait(20) for work in held)
+    waiting = jobs.start("a map", never)
+    with pytest.raises(NetwrightError, match=r"3 long actions wait already: try again in a moment, or cancel one"):
+        jobs.start("another", Held())
+    assert jobs.cancel(waiting["id"])["state"] == "cancelled"
+    held[0].go.set()
+    waited(lambda: len(jobs.working) == 1)
+    assert not never.begun.is_set()
+    jobs.close()
+
+
+def waited(look: Callable[[], Any]) -> Any:
+    """What a look gives as soon as it is something."""
+    for _ in range(6000):
+        if found := look():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("it does not come")
 
 
 def test_old_results_give_way() -> None:
@@ -111,10 +166,20 @@ def test_a_result_that_is_too_large_is_not_kept(monkeypatch: pytest.MonkeyPatch)
 
 def test_closing_stops_them() -> None:
     jobs, work = Jobs(), Held()
-    told = jobs.start("a race", work)
+    told = jobs.start("the last race", work)
     assert work.begun.wait(20)
     jobs.close()
-    assert ended(jobs, told["id"])["state"] == "cancelled"
+    assert jobs.read(told["id"])["state"] == "cancelled"
+    assert not [thread for thread in threading.enumerate() if thread.name == "job the last race"]  # what it does has stopped, too
+
+
+def test_closing_does_not_wait_for_ever() -> None:
+    jobs, work = Jobs(), Deaf()
+    told = jobs.start("figure", work)
+    assert work.begun.wait(20)
+    jobs.close(patience=0.05)
+    assert jobs.read(told["id"])["state"] == "cancelled"
+    work.go.set()
 
 
 def test_over_the_network(served: Served) -> None:
@@ -124,7 +189,7 @@ def test_over_the_network(served: Served) -> None:
     served.post(f"/jobs/{told['id']}/cancel", {})
     assert ended(jobs, told["id"])["state"] == "cancelled"
     assert served.get(f"/jobs/{told['id']}")["state"] == "cancelled"
-    assert "no longer known" in served.get("/jobs/nothing")["error"]
+    assert "no longer known" in served.get("/jobs/nothing")["refused"]
 
 
 def test_numbers_that_are_not_finite_are_null(served: Served) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from netwright.lab import Canyon, run
-from tests.web.conftest import faults
+from tests.web.conftest import faults, settled
 from tests.web.serving import Served
 
 BUDGET = 30
@@ -18,6 +18,7 @@ BUDGET = 30
 def opened(page: Any, served: Served, words: str = f"?p=canyon;sgd.lr:0.05;adam.lr:0.2&o=sgd,adam&budget={BUDGET}") -> None:
     page.goto(f"{served.address}#lab{words}")
     page.wait_for_selector(".lab tbody tr")
+    settled(page)
 
 
 def cell(page: Any, optimizer: str, column: int) -> str:
@@ -73,10 +74,13 @@ def test_by_mouse(page: Any, served: Served, width: int, tmp_path: Path) -> None
     assert faults(page) == []
 
 
-def test_by_keyboard(page: Any, served: Served) -> None:
-    page.set_viewport_size({"width": 1600, "height": 900})
+@pytest.mark.parametrize("width", [390, 1600])
+def test_by_keyboard(page: Any, served: Served, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
     opened(page, served)
+    page.get_by_label("Speed").select_option("2")  # so that it still plays when that is looked at
     handle = page.locator(".handle")
+    page.locator(".skip").focus()
     for _ in range(30):
         page.keyboard.press("Tab")
         if handle.evaluate("one => one === document.activeElement"):
@@ -110,6 +114,41 @@ def test_by_keyboard(page: Any, served: Served) -> None:
     assert lr.get_attribute("aria-invalid") == "true"
     lr.fill("0.5")
     page.wait_for_function("() => [...document.querySelectorAll('tbody tr')].some((row) => row.textContent.includes('lr 0.5'))")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_refused_setting_is_told_and_the_tracks_stay(page: Any, served: Served) -> None:
+    opened(page, served)
+    before = numbers(page, "adam")
+    lr = page.get_by_label("lr of sgd")
+    lr.fill("-1")
+    told = page.get_by_role("alert").filter(has_text="lr is -1")
+    told.wait_for()
+    settled(page)
+    assert numbers(page, "adam") == before
+    lr.fill("0.1")
+    told.wait_for(state="detached")
+
+
+def test_a_long_race_shows_how_far_it_is_and_gives_way(page: Any, served: Served) -> None:
+    jobs = served.app.state.workbench.jobs
+    opened(page, served, "?p=sphere&o=lamb,muon,newton&budget=1000&starts=1")
+    page.locator("[data-name='starts']").fill("40")
+    page.locator(".view progress[max]").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("The race: cancelled").wait_for()
+    page.locator(".view progress").wait_for(state="detached")
+    assert jobs.working == []
+    page.get_by_label("kind").select_option("saddle")  # its lines are there before anybody has walked over them
+    page.locator(".view progress[max]").wait_for()
+    page.locator(".view h2", has_text="saddle").wait_for()
+    assert page.locator(".handle").get_attribute("aria-label").startswith("Start on saddle")
+    page.locator("[data-name='starts']").fill("39")
+    page.locator(".view progress[max]").wait_for()
+    page.locator("[data-name='starts']").fill("1")  # what is wanted now does not wait for what was wanted before
+    page.locator(".view progress").wait_for(state="detached")
+    page.wait_for_function("() => !document.querySelector('.where caption').textContent.includes('starts')")
+    assert jobs.working == []
 
 
 def test_tuning_side_by_side_and_the_link(page: Any, served: Served) -> None:
@@ -179,11 +218,24 @@ def test_another_link_in_the_same_tab(page: Any, served: Served) -> None:
     assert page.locator(".view").count() == 2
 
 
-def test_a_figure_of_the_notes(page: Any, served: Served) -> None:
+GROUND = """async (image) => {
+  await image.decode();
+  const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  return [...context.getImageData(2, 2, 1, 1).data];
+}"""
+
+
+def test_a_figure_of_the_notes_in_the_page_s_colours(page: Any, served: Served) -> None:
+    page.emulate_media(color_scheme="dark")
     opened(page, served)
     page.get_by_label("figure", exact=True).select_option("newton")
     page.get_by_role("button", name="Draw").click()
-    page.wait_for_selector(".lab figure img", timeout=60_000)
+    page.wait_for_selector(".lab figure img")
     assert page.locator(".lab figure img").evaluate("one => one.decode().then(() => one.naturalWidth)") > 100
     assert "parabola" in page.locator(".lab figure img").get_attribute("alt")
+    assert "parabola" in page.locator(".lab figcaption").inner_text()
+    assert page.locator(".lab figure img").evaluate(GROUND) == [0x16, 0x18, 0x1D, 255]
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"async () => ({GROUND})(document.querySelector('.lab figure img')).then(([red]) => red === 255)")
     assert faults(page) == []

@@ -66,8 +66,10 @@ def test_by_mouse(ready: Any, width: int) -> None:
     assert faults(page) == []
 
 
-def test_by_keyboard(ready: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [390, 1600])
+def test_by_keyboard(ready: Any, tmp_path: Path, width: int) -> None:
     page = ready
+    page.set_viewport_size({"width": width, "height": 900})
     (tmp_path / "a.png").write_bytes(picture())
     # from here on choosers are caught: one that opens before a browser under load has heard of it would never be seen
     page.on("filechooser", lambda chooser: chooser.set_files(tmp_path / "a.png"))
@@ -87,6 +89,7 @@ def test_by_keyboard(ready: Any, tmp_path: Path) -> None:
         "() => document.querySelector('.cover').alt.startsWith('Occlusion') && !document.querySelector('.cover').hidden"
     )
     assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_pictures_that_cannot_be_read_have_their_reason(ready: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import netwright as nw
 from tests.web.conftest import faults
@@ -95,7 +97,7 @@ def test_a_run_and_its_report(page: Any, served: Served, root: Path) -> None:
     page.locator("dialog").wait_for(state="detached")
 
 
-def test_a_run_is_followed_as_it_goes_on(page: Any, tmp_path: Path, root: Path, browser: Any) -> None:
+def test_a_run_is_followed_as_it_goes_on(new_page: Any, tmp_path: Path, root: Path) -> None:
     shutil.copytree(root / "run", tmp_path / "run")
     folder = tmp_path / "run"
     for name in ("result.json", "report.html", "design.json"):
@@ -103,25 +105,23 @@ def test_a_run_is_followed_as_it_goes_on(page: Any, tmp_path: Path, root: Path, 
     log = (folder / "work" / "log.jsonl").read_text().splitlines(keepends=True)
     epochs = [i for i, line in enumerate(log) if '"event": "epoch"' in line]
     (folder / "work" / "log.jsonl").write_text("".join(log[: epochs[0] + 1]))
-    own = browser.new_page()
+    own = new_page()
     with serving(tmp_path) as served:
         own.goto(f"{served.address}#studies")
         own.locator(".found button").click()
-        own.get_by_text("netwright train: 1 epochs done.").wait_for()
+        own.get_by_text("netwright train: 1 epoch done.").wait_for()
         with (folder / "work" / "log.jsonl").open("a") as file:
             file.write("".join(log[epochs[0] + 1 : epochs[1] + 1]))
         own.get_by_text("netwright train: 2 epochs done.").wait_for()
         shutil.copy(root / "run" / "result.json", folder / "result.json")
         own.get_by_text("held-out pictures right").wait_for()
-    own.close()
 
 
-def test_an_empty_folder_says_how_to_begin(page: Any, browser: Any, tmp_path: Path) -> None:
-    own = browser.new_page()
+def test_an_empty_folder_says_how_to_begin(new_page: Any, tmp_path: Path) -> None:
+    own = new_page()
     with serving(tmp_path) as served:
         own.goto(f"{served.address}#studies")
         own.get_by_text("--root FOLDER").wait_for()
-    own.close()
 
 
 def test_it_is_readable_by_everybody_narrow_and_dark(page: Any, served: Served) -> None:
@@ -132,3 +132,28 @@ def test_it_is_readable_by_everybody_narrow_and_dark(page: Any, served: Served) 
     page.get_by_role("img", name="Error distribution").locator("svg").wait_for()
     assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_is_read_in_the_page_s_colours(page: Any, served: Served, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    opened(page, served)
+    page.locator(".found button").filter(has_not_text="sub").first.click()
+    page.get_by_role("button", name="Open the report").click()
+    page.frame_locator("iframe").locator("figure svg").first.wait_for()
+    grey = Image.open(io.BytesIO(page.locator("iframe").screenshot())).convert("L")
+    ground, (least, most) = grey.getpixel((4, 4)), grey.getextrema()
+    assert (ground > 230, least < 40) == (True, True) if scheme == "light" else (ground < 40, most > 200) == (True, True)
+
+
+def test_no_name_below_a_chart_is_cut_off_where_it_is_narrow(page: Any, served: Served) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, served)
+    page.locator(".found button").filter(has_not_text="sub").first.click()
+    chart = page.get_by_role("img", name="Accuracy over 3 epochs")
+    chart.locator("svg").wait_for()
+    box = chart.bounding_box()
+    for name in ("training pictures, augmented", "validation pictures", "held-out pictures"):
+        text = chart.locator("text", has_text=name).bounding_box()
+        assert box["x"] <= text["x"]
+        assert text["x"] + text["width"] <= box["x"] + box["width"]

@@ -6,8 +6,10 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,7 +86,7 @@ def test_a_trial_has_its_design_and_cost(served: Served, root: Path) -> None:
     assert told["svg"] == draw(trial.design, 32, name=f"trial {trial.number}").svg
     assert told["python"] == repr(trial.design)
     for wrong in ("999", "x", "-1"):
-        assert "no" in served.get(f"/studies/study/{item['id']}/trials/{wrong}")["error"]
+        assert "no" in served.get(f"/studies/study/{item['id']}/trials/{wrong}")["refused"]
 
 
 def test_a_run_is_what_its_files_say(served: Served, root: Path) -> None:
@@ -120,16 +122,17 @@ def test_tickets_end_and_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         last = tickets.issue(file)
     assert tickets.find(first) is None
     assert tickets.find(last) == file
-    now = module.time.monotonic()
-    monkeypatch.setattr("netwright.web.tickets.time.monotonic", lambda: now + 601)
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 601)  # the module's own clock: all others wait for the real one
+    monkeypatch.setattr("netwright.web.tickets.time", later)
     assert tickets.find(last) is None
 
 
 def test_what_is_not_there_is_told(served: Served) -> None:
-    for path in ("study/x", "run/x", "study/x/trials/1", "study/..%2f..", f"study/{named(served, 'run')['id']}"):
-        assert served.get(f"/studies/{path}")["error"]
-    assert served.post("/studies/report/x", {})["error"]
-    assert served.post("/studies/report/x", {"id": ["x"]})["error"]
+    for path in ("study/x", "run/x", "study/x/trials/1", f"study/{named(served, 'run')['id']}"):
+        assert served.get(f"/studies/{path}")["refused"]
+    assert served.get("/studies/study/..%2f..") == {"error": "there is nothing at this address"}
+    assert served.post("/studies/report/x", {})["refused"]
+    assert served.post("/studies/report/x", {"id": ["x"]})["refused"]
 
 
 # ---------------------------------------------------------------- folders
@@ -154,7 +157,7 @@ def test_a_file_that_leads_out_of_its_folder_is_not_followed(tmp_path: Path, roo
     assert found.file("report.html") is None
     assert found.file("..", "secret") is None
     with serving(tmp_path) as served:
-        assert "no report" in served.post(f"/studies/report/{found.id}", {})["error"]
+        assert "no report" in served.post(f"/studies/report/{found.id}", {})["refused"]
 
 
 @pytest.mark.parametrize("what", ["empty", "torn", "list", "deep", "other", "null"])
@@ -178,8 +181,8 @@ def test_torn_and_foreign_files_break_nothing(tmp_path: Path, root: Path, what: 
     with serving(tmp_path) as served:
         for item in served.get("/studies/list")["items"]:
             told = served.get(f"/studies/{item['kind']}/{item['id']}")
-            assert "\n" not in told.get("error", "")
-            assert ("error" in told) == (item["kind"] == STUDY)
+            assert "\n" not in told.get("refused", "")
+            assert ("refused" in told) == (item["kind"] == STUDY)
 
 
 def test_a_study_whose_space_is_a_file_is_read_without_running_it(tmp_path: Path) -> None:

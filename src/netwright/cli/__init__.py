@@ -30,7 +30,7 @@ COMMANDS = {  # name -> what --help says of it
     "predict": "Say what is on a picture.",
     "export": "Write a trained network as ONNX.",
     "search": "Try designs of a space on pictures, on one machine or many.",
-    "report": "Studies as a page: error distributions side by side, with tests and trends.",
+    "report": "One page to send on: of a run, a study, studies side by side, or networks.",
     "claims": "The lecture notes' statements as experiments with computed verdicts.",
     "lab": "Watch optimizers on known landscapes; the figures of the lecture notes.",
     "ui": "The workbench: a local page to design, watch and try networks.",

@@ -49,7 +49,11 @@ OPTIMIZER = Word(lambda: STATES)
 
 
 def read_network(text: str) -> Design:
-    """A design from a name of the zoo, a design's JSON file, a run's folder, or `file.py:name`."""
+    """A design from a name of the zoo, a design's JSON file, a run's folder, or `file.py:name`.
+
+    The latter two may be of a user's class, which a file defines: `file.py:folder`.
+    """
+    text = defined(text)
     path = Path(text)
     if is_run(text):
         path = path / "design.json"
@@ -58,12 +62,23 @@ def read_network(text: str) -> Design:
     file, colon, name = text.rpartition(":")
     if colon and file.endswith(".py"):
         return _from_file(Path(file), name)
+    if path.suffix == ".py":
+        raise NetwrightError(f"{text} is a file: say which design in it, as {text}:NAME")
     try:
         return network(text)
     except NetwrightError:
         if os.path.isdir(text):  # noqa: PTH112
             raise NetwrightError(f"the folder {text} holds no design.json: give the folder of a finished run") from None
         raise
+
+
+def defined(text: str) -> str:
+    """The path of `file.py:path`, a run's folder or a design's JSON, after the file was run; any other text as it is."""
+    file, colon, path = text.rpartition(":")
+    if not (colon and file.endswith(".py") and (path.endswith(".json") or is_run(path))):
+        return text
+    run_file(Path(file))
+    return path
 
 
 def is_run(text: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from netwright.cli.arguments import NETWORK, is_run, option_image, option_json, option_weights, print_json, read_network
+from netwright.cli.arguments import NETWORK, defined, is_run, option_image, option_json, option_weights, print_json, read_network
 from netwright.errors import NetwrightError
 
 
@@ -44,7 +44,7 @@ def command(
     Example: netwright bench resnet50 --batch 1,16 --threads 2
     Example: netwright bench photos-30M --runtime eager,onnxruntime --json
     """
-    batches = _numbers(batch)
+    batches, net = _numbers(batch), defined(net)
     taken = Path(net) if Path(net).suffix == ".onnx" or is_run(net) else read_network(net)
     from netwright.inference.runtimes import RUNTIMES
     from netwright.measuring.bench import bench

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netwright.cli.arguments import DATA, NETWORK, F, option_json, option_weights, print_json, read_network
+from netwright.cli.arguments import DATA, NETWORK, F, defined, option_json, option_weights, print_json, read_network
 from netwright.errors import NetwrightError
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _print(accuracy: dict[str, Any]) -> None:
 
 def load_run(run: str, weights: str | None, device: str = "cpu") -> Run:
     """A trained network from a run's folder, or from a NET and a weights file, on a device."""
+    run = defined(run) if weights is None else run
     if weights is None and not Path(run).is_dir():
         read_network(run)  # an unknown name is told as such
         raise NetwrightError(f"{run} has no weights: give the folder of a run, or --weights W")

@@ -12,13 +12,14 @@ from netwright.cli.arguments import NETWORK, option_image, option_json, option_p
 from netwright.errors import NetwrightError
 
 if TYPE_CHECKING:
+    from netwright.measuring.bench_table import Bench
     from netwright.spaces.population import Population
 
-RUN, STUDY, NET, FIGURES = "run", "study", "net", "figures"
+RUN, STUDY, NET, FIGURES, BENCH = "run", "study", "net", "figures", "bench"
 
 
 @click.command("report")
-@click.argument("subjects", type=NETWORK, nargs=-1, required=True, metavar="RUN|STUDY|NET...")
+@click.argument("subjects", type=NETWORK, nargs=-1, required=True, metavar="RUN|STUDY|NET|BENCH...")
 @click.option("--study", "names", multiple=True, metavar="NAME", help="A study of the storages; again for more.")
 @click.option("--by", type=click.Choice(["macs", "params", "acts"]), help="Even out this complexity before errors are compared.")
 @option_image
@@ -43,12 +44,13 @@ def command(
     RUN is the folder of a finished `train` or `design`, or the JSON of `eval`: what was asked and decided, how good the network
     is, where it errs. STUDY is a study's folder, a population's JSON file, or a database (with --study NAME): what was tried, the
     front, error distributions; several are compared with tests and verdicts. NET is what `netwright cost` takes: diagrams and
-    costs, side by side. The page is one file without scripts that fetches nothing; every figure's numbers are in it as CSV.
+    costs, side by side; BENCH the JSON of `netwright bench`: what was measured, beside what was predicted. The page is one file
+    without scripts that fetches nothing; every figure's numbers are in it as CSV.
 
     \b
     Example: netwright report photos-30M -o photos.html
     Example: netwright report study-a study-c --by macs -o spaces.html
-    Example: netwright report resnet50 regnety_040 -o networks.html
+    Example: netwright report resnet50 regnety_040 bench.json -o networks.html
     """
     kinds = [STUDY if names else kind_of(word) for word in subjects]
     kinds = [NET if kind == RUN and len(subjects) > 1 else kind for kind in kinds]
@@ -62,8 +64,9 @@ def command(
         return
     if out is None and not as_json:
         raise NetwrightError("say where the page is to be written with -o FILE")
-    if NET in kinds:
-        page, plain = _networks(subjects, image, batch, profile)
+    if NET in kinds or BENCH in kinds:
+        files = [word for word, kind in zip(subjects, kinds, strict=True) if kind == BENCH]
+        page, plain = _networks([word for word in subjects if word not in files], files, image, batch, profile)
     else:
         page, plain = (_run if kinds[0] == RUN else _figures)(subjects[0], out is not None)
     if out is not None:
@@ -91,6 +94,8 @@ def _kind_of_json(word: str) -> str:
     told = _read(Path(word))
     if "confusion" in told and "top1" in told:
         return FIGURES
+    if "fastest" in told and "threads" in told:
+        return BENCH
     return STUDY if "members" in told else NET
 
 
@@ -123,15 +128,28 @@ def _figures(word: str, paged: bool) -> tuple[str, Any]:
     return eval_page(told, about, missing="a file of figures has no pictures") if paged else "", told
 
 
-def _networks(words: tuple[str, ...], image: int | None, batch: int, profile: str | None) -> tuple[str, Any]:
+def _networks(words: list[str], files: list[str], image: int | None, batch: int, profile: str | None) -> tuple[str, Any]:
     from netwright.costing import cost
     from netwright.costing.comparing import compare
     from netwright.report.net_page import net_page
 
-    found = read_profile(profile, "fp32")
+    benches = [_bench(file) for file in files]
+    found = read_profile(profile, "fp32") if words else None
     made = [cost(read_network(word), image, name=word, batch=batch, by="block", profile=found) for word in words]
-    compared = compare(*made)
-    return net_page(compared), compared.to_json()
+    compared = compare(*made) if made else None
+    plain = compared.to_json() if compared is not None else {}
+    return net_page(compared, benches), plain | ({"measured": [one.to_json() for one in benches]} if benches else {})
+
+
+def _bench(word: str) -> Bench:
+    """What `netwright bench --json` wrote."""
+    from netwright.measuring.bench_table import Bench
+
+    try:
+        return Bench.from_json(_read(Path(word)))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        line = f"{word} is no measurement of netwright bench --json ({type(error).__name__}: {error})"
+        raise NetwrightError(line) from None
 
 
 def _studies(words: tuple[str, ...], names: tuple[str, ...], by: str | None, out: Path | None, as_json: bool) -> None:

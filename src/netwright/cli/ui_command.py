@@ -18,14 +18,20 @@ def option_page(command: click.decorators.FC) -> click.decorators.FC:
 
 @click.command("ui")
 @option_page
-def command(port: int, browser: bool, root: Path) -> None:
+@click.option("--storage", "words", multiple=True, metavar="URL", help="Show a database's studies too; again for more.")
+@click.option("--study", "names", multiple=True, metavar="NAME", help="Of the storages only this study; again for more.")
+def command(port: int, browser: bool, root: Path, words: tuple[str, ...], names: tuple[str, ...]) -> None:
     """The workbench: a page of this machine's own, to design, to watch optimizers and studies, to try trained networks.
 
     It answers on 127.0.0.1 only, and to those who have the token in the address that is printed. Ctrl-C ends it.
 
     \b
     Example: netwright ui --root runs/
+             netwright ui --storage postgresql://me@host/studies --study photos
     """
     from netwright.web.server import serve
+    from netwright.web.storages import Storages
 
-    serve(root, port=port, browser=browser, say=click.echo)
+    if names and not words:
+        raise click.UsageError("--study is of a --storage; studies in folders are found below --root")
+    serve(root, port=port, browser=browser, say=click.echo, storages=Storages(words, names))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, dataclass_transform
 
 from netwright.errors import DesignError, NetwrightError, did_you_mean
+from netwright.files import FILES
 from netwright.graph.resizing import Resizing, Rounding
 
 SCHEMA = 1  # of the JSON form; raised when an old file would be read wrongly
@@ -150,8 +151,8 @@ def _typed(value: Any) -> Any:
 
 
 def type_name(cls: type[Value]) -> str:
-    """What JSON calls a type: netwright's own by their name, a user's with the module before it."""
-    return cls.__name__ if cls.__module__.startswith("netwright.") else f"{cls.__module__}.{cls.__name__}"
+    """What JSON calls a type: netwright's own by their name, a user's with the file's, whether imported or run by a command."""
+    return cls.__name__ if cls.__module__.startswith("netwright.") else f"{cls.__module__.removeprefix(FILES)}.{cls.__name__}"
 
 
 def same_length(design: Value, *names: str) -> None:
@@ -340,6 +341,8 @@ def type_named(kind: Any) -> type[Value]:
             imports()
     cls = Value.registry.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        way_out = "import the file that defines it first (in a command: file.py:name with --weights)"
+        module, _, name = str(kind).partition(".")
+        file = "file.py" if module == "__main__" or not name or "." in name else f"{module}.py"
+        way_out = f"import the file that defines it first (in a command write {file}:FOLDER in place of FOLDER)"
         raise DesignError(f"unknown design {kind!r}: {way_out}{did_you_mean(str(kind), Value.registry)}")
     return cls

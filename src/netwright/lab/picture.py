@@ -15,7 +15,18 @@ from netwright.files import writing
 from netwright.lab.racing import Race, races_csv
 from netwright.lab.trajectory import Trajectory
 from netwright.lab.views import scene
-from netwright.report.charts import Chart, below, beside, losses_chart, paths_chart, race_chart, to_png, to_svg, with_caption
+from netwright.report.charts import (
+    Chart,
+    Theme,
+    below,
+    beside,
+    losses_chart,
+    paths_chart,
+    race_chart,
+    to_png,
+    to_svg,
+    with_caption,
+)
 from netwright.report.html import figure, page, table
 
 SUFFIXES = (".svg", ".png", ".html", ".json", ".csv")
@@ -42,7 +53,16 @@ class Figure:
     @property
     def svg(self) -> str:
         """Chart, title and caption as SVG."""
-        return to_svg(with_caption(self.chart, self.title, self.caption), f"{self.title}. {self.caption}")
+        return to_svg(with_caption(self.chart, self.title, self.caption), self.label)
+
+    @property
+    def label(self) -> str:
+        """What stands for the chart where it is not seen."""
+        return f"{self.title}. {self.caption}"
+
+    def drawn(self, theme: Theme) -> str:
+        """The chart alone as SVG, in one of the chart layer's themes."""
+        return to_svg(self.chart, self.label, theme)
 
     @property
     def html(self) -> str:

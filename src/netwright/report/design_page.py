@@ -12,7 +12,7 @@ from netwright.report.html import figure, page, table
 from netwright.report.pages import Beside, Result, curve, details, network, schedule, short_name, verdict
 from netwright.scaling.budget import shown
 from netwright.spaces.sampling import wilson
-from netwright.units import short_seconds
+from netwright.units import counted, short_seconds
 
 WIDEST = 40  # characters of a field that is shown in the table of candidates
 
@@ -33,7 +33,7 @@ def _asked(result: Result) -> str:
         f"Asked: the most accurate network of {limits} at {result['budget']['image']} px. "
         f"{len(search['candidates'])} designs of the space {search['space']} within that ({search['draws']:,} drawn) were "
         f"trained {_briefly(result)} and compared on {planned['compared']:,} validation pictures; "
-        f"candidate {search['winner']} won and was trained for {trained['epochs']} epochs on "
+        f"candidate {search['winner']} won and was trained for {counted(trained['epochs'], 'epoch')} on "
         f"{trained['pictures']:,} of the {_training(result):,} pictures that are not held out."
     )
     left = search["not_begun"]
@@ -44,7 +44,7 @@ def _briefly(result: Result) -> str:
     """How long candidates were trained: the same number of epochs, or the same time."""
     tried = result["search"]["candidates"]
     if len({(row["epochs"], row["pictures"]) for row in tried}) == 1:
-        return f"for {tried[0]['epochs']} epochs on {tried[0]['pictures']:,} pictures"
+        return f"for {counted(tried[0]['epochs'], 'epoch')} on {counted(tried[0]['pictures'], 'picture')}"
     seen = [row["epochs"] * row["pictures"] for row in tried]
     mean = sum(row["seconds"] for row in tried) / len(tried)
     return f"for equally long (about {short_seconds(mean)}; they saw from {min(seen):,} to {max(seen):,} pictures)"

@@ -14,6 +14,7 @@ from PIL import Image
 
 from netwright.report import charts
 from netwright.report.html import figure, table
+from netwright.units import counted
 
 Accuracy = dict[str, Any]  # what training.results.accuracy_of gives
 Pixels = NDArray[np.uint8]  # (side, side, channels)
@@ -43,7 +44,11 @@ def _figures(accuracy: Accuracy) -> str:
     crops = accuracy["crops"]
     views = "one view of each picture" if crops == 1 else f"the mean probabilities of {crops} crops of each picture"
     rows = [
-        ("top-1", f"{100 * accuracy['top1']:.2f} %", f"{accuracy['correct']:,} of {accuracy['of']:,} pictures, by {views}"),
+        (
+            "top-1",
+            f"{100 * accuracy['top1']:.2f} %",
+            f"{accuracy['correct']:,} of {counted(accuracy['of'], 'picture')}, by {views}",
+        ),
         ("top-5", f"{100 * accuracy['top5']:.2f} %", "the right class is among the five most probable"),
         (
             "balanced accuracy",
@@ -62,7 +67,7 @@ def _figures(accuracy: Accuracy) -> str:
         ),
         ("cross entropy", f"{accuracy['loss']:.3f}", "nats"),
     ]
-    caption = f"Measured on {accuracy['of']:,} pictures."
+    caption = f"Measured on {counted(accuracy['of'], 'picture')}."
     return f"<h2>How good it is</h2>{table(('measure', 'value', 'what it is'), rows, caption, kind='words')}"
 
 
@@ -92,7 +97,8 @@ def _worst(accuracy: Accuracy, pixels: Sequence[Pixels], missing: str) -> str:
         picture = f'<img src="{thumbnail(shown)}" alt="{escape(told)}" title="{escape(told)}">'
         cells.append(f"<li>{picture}<b>{escape(said)}</b><span>is {escape(one['class'])}</span></li>")
     caption = (
-        f"The {len(cells)} surest of {accuracy['of'] - accuracy['correct']:,} mistakes: what each was taken for, and what it is."
+        f"The {len(cells)} surest of {counted(accuracy['of'] - accuracy['correct'], 'mistake')}: what each was taken for, "
+        "and what it is."
     )
     return f'<h2>Worst mistakes</h2><p class="note">{caption}</p><ul class="grid">{"".join(cells)}</ul>'
 

@@ -46,6 +46,7 @@ ul.grid { display: flex; flex-wrap: wrap; gap: .9rem; padding: 0; }
  figure:not(.diagram) svg { max-width: 12.5cm; } .panels svg { max-width: 8cm; } .grid li, .grid img { width: 2.6cm; }
  .grid img { height: 2.6cm; } tfoot { display: table-row-group; } .scroll { overflow: visible; }
  table { font-size: 7.5pt; } td, th { padding: .1rem .35rem; }
+ details::details-content { content-visibility: visible; block-size: auto; } summary { list-style: none; font-weight: 600; }
 }
 """
 
@@ -59,6 +60,11 @@ def page(title: str, sections: Iterable[str]) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}{STYLE}</style></head>\n'
         f"<body><main><h1>{escape(title)}</h1>\n{body}\n</main></body></html>\n"
     )
+
+
+def notebook(sections: Iterable[str]) -> str:
+    """Pieces of a page for the output of a notebook's cell: dark on light, whatever the notebook's colours are."""
+    return f'<div style="background: #fff; color: #222; padding: .6rem">{"".join(sections)}</div>'
 
 
 def figure(chart: Chart, label: str, caption: str, rows: Rows | str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -9,23 +10,26 @@ from netwright.costing import Cost
 from netwright.costing.ceilings import reached, roof
 from netwright.costing.comparing import Comparison
 from netwright.costing.formats import to_html
+from netwright.measuring.bench_table import Bench
 from netwright.report import charts
 from netwright.report.charts import Roof, Rows
 from netwright.report.html import diagram, figure, page, scrolling, table
+from netwright.report.measured import measured
 from netwright.units import short_amount, short_bytes
 
 _COMPARED = ("macs", "params", "acts", "inference_memory", "latency")
 
 
-def net_page(compared: Comparison) -> str:
-    """One HTML file of one or several networks: diagrams, macs of each block, memory, time where it is predicted.
+def net_page(compared: Comparison | None, benches: Sequence[Bench] = ()) -> str:
+    """One HTML file of networks: diagrams, macs of each block, memory, time where it is predicted, and as it was measured.
 
     The costs of `compared` are by block; those with a profile are also shown below the machine's roof.
     """
-    costs = compared.costs
-    names = ", ".join(cost.network for cost in costs)
-    sections = [_lead(costs), _beside(compared)]
-    macs = max(line.macs for cost in costs for line in cost.lines)
+    costs = compared.costs if compared is not None else ()
+    names = ", ".join(dict.fromkeys([*(cost.network for cost in costs), *(bench.network for bench in benches)]))
+    sections = [_lead(costs), _beside(compared)] if compared is not None else []
+    sections += [measured(benches)] if benches else []
+    macs = max((line.macs for cost in costs for line in cost.lines), default=0)
     times = [line.milliseconds for cost in costs for line in cost.lines if line.milliseconds is not None]
     for number, cost in enumerate(costs):
         head = f"<h2>{escape(cost.network)}</h2>"

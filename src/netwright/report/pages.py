@@ -12,8 +12,8 @@ from netwright.costing.formats import to_html
 from netwright.report import charts
 from netwright.report.charts import Rows
 from netwright.report.evaluating import Pixels, evaluation_sections
-from netwright.report.html import diagram, facts, figure, page, scrolling
-from netwright.units import short_amount, short_seconds
+from netwright.report.html import diagram, facts, figure, notebook, page, scrolling
+from netwright.units import counted, short_amount, short_seconds
 
 Result = dict[str, Any]
 MOST_NAMES = 20  # of pictures that were left out
@@ -40,13 +40,18 @@ def run_page(result: Result, table: Cost, beside: Beside) -> str:
     return page(title, [*sections, network(result, table), details(result)])
 
 
+def run_piece(result: Result) -> str:
+    """What a notebook shows of a run: how good the network is, and its course."""
+    return notebook([verdict(result), curve(result)])
+
+
 def eval_page(accuracy: dict[str, Any], told: dict[str, str], worst: Sequence[Pixels] = (), missing: str = "") -> str:
     """The report of `netwright eval`: figures as `training.results.accuracy_of` gives them, and where they are from.
 
     `told` (word -> what it is; "network" and "data" among them) ends the page; `worst` and `missing` as in `Beside`.
     """
     lead = (
-        f'<p class="lead"><strong>{100 * accuracy["top1"]:.1f} %</strong> of {accuracy["of"]:,} pictures right '
+        f'<p class="lead"><strong>{100 * accuracy["top1"]:.1f} %</strong> of {counted(accuracy["of"], "picture")} right '
         f"({_interval(accuracy)}).</p>"
     )
     sections = [lead, *evaluation_sections(accuracy, worst, missing)]
@@ -84,9 +89,10 @@ def _asked(result: Result) -> str:
     data, recipe, pictures = result["data"], result["recipe"], result["data"]["pictures"]
     optimizer = recipe["optimizer"]
     start = "from scratch" if "started_from" not in data else "from trained weights"
+    there, epochs = counted(pictures["train"], "picture"), counted(recipe["epochs"], "epoch")
     told = (
-        f"Asked: train {result['network']} {start} on {pictures['train']:,} pictures of {len(data['classes']):,} classes "
-        f"({short_name(result)}) at {result['cost']['image']} px for {recipe['epochs']:,} epochs of {optimizer['name']} with a "
+        f"Asked: train {result['network']} {start} on {there} of {len(data['classes']):,} classes "
+        f"({short_name(result)}) at {result['cost']['image']} px for {epochs} of {optimizer['name']} with a "
         f"peak learning rate of {optimizer['lr']:g} for {optimizer['lr_batch'] or recipe['batch']} pictures, batch "
         f"{recipe['batch']:,}, seed {data['seed']}."
     )
@@ -100,7 +106,7 @@ def _decided(result: Result) -> str:
     kept = "the moving average of all steps" if average else "the last epoch's"
     rows = [
         ("weights", f"{kept}: no epoch is chosen by its accuracy, so the held-out figure is not a best of several"),
-        ("held-out part", f"{pictures.get('test', result['accuracy']['of']):,} pictures that no step has seen"),
+        ("held-out part", f"{counted(pictures.get('test', result['accuracy']['of']), 'picture')} that no step has seen"),
         ("curve", f"each epoch was measured on {on}, to be looked at only" if on else "measured on training pictures alone"),
     ]
     made = result.get("computed", {})
@@ -123,8 +129,8 @@ def curve(result: Result) -> str:
             if value is not None
         ]
     held_out = 100 * result["accuracy"]["top1"]
-    label = f"Learning curve over {len(result['curve'])} epochs, ending at {held_out:.1f} % on held-out pictures"
-    caption = f"Trained for {len(result['curve'])} epochs in {short_seconds(result['training_seconds'])}."
+    label = f"Learning curve over {counted(len(result['curve']), 'epoch')}, ending at {held_out:.1f} % on held-out pictures"
+    caption = f"Trained for {counted(len(result['curve']), 'epoch')} in {short_seconds(result['training_seconds'])}."
     drawn = figure(charts.learning_curve(rows, held_out), label, caption, result["curve"], "learning-curve")
     losses = [{"epoch": epoch["epoch"], "loss": epoch["loss"]} for epoch in result["curve"]]
     first, last = losses[0]["loss"], losses[-1]["loss"]

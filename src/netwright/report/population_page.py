@@ -20,6 +20,7 @@ from netwright.spaces.comparing import UNDECIDED, Comparisons, compare_populatio
 from netwright.spaces.population import Population, check_names
 from netwright.spaces.statistics import LEVEL, Errors, edf, edf_band, summary
 from netwright.spaces.trends import best_intervals, trends
+from netwright.units import counted
 
 Interval = tuple[float, float] | None
 
@@ -84,7 +85,7 @@ def _interval(interval: Interval, sign: bool = False) -> str:
 def _lead(compared: Comparisons | None, populations: Sequence[Population]) -> str:
     if compared is None:
         made = summary(Errors.of(populations[0]))
-        told = f"{made.n:,} designs of {made.name}: errors from {_percent(made.least)} %, mean {_percent(made.mean)} %."
+        told = f"{counted(made.n, 'design')} of {made.name}: errors from {_percent(made.least)} %, mean {_percent(made.mean)} %."
         return f'<p class="lead">{escape(told)}</p>'
     rows = "".join(f"<li>{escape(row.told())}.</li>" for row in compared.rows if row.verdict != UNDECIDED)
     undecided = sum(row.verdict == UNDECIDED for row in compared.rows)
@@ -166,7 +167,7 @@ def _costs(populations: Sequence[Population]) -> str:
         for one in populations
         for member in one.complete
     ]
-    label = f"Error against macs of {', '.join(labels([p.name for p in populations]))}: {len(rows):,} designs"
+    label = f"Error against macs of {', '.join(labels([p.name for p in populations]))}: {counted(len(rows), 'design')}"
     caption = "Each mark is a design that was trained to the end."
     return f"<h2>Error against cost</h2>{figure(error_against_macs(populations), label, caption, rows, 'errors')}"
 

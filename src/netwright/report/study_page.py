@@ -10,12 +10,12 @@ from typing import Any
 from netwright.costing import Cost
 from netwright.report import charts
 from netwright.report.charts import Rows
-from netwright.report.html import diagram, facts, figure, page, table
+from netwright.report.html import diagram, facts, figure, notebook, page, table
 from netwright.report.pages import cost_section
 from netwright.report.population_page import population_sections
 from netwright.scaling.budget import UNITS
 from netwright.spaces.population import Population
-from netwright.units import short_amount, short_bytes, short_seconds
+from netwright.units import counted, short_amount, short_bytes, short_seconds
 
 Plain = dict[str, Any]
 SHOWN = 20  # trials in the tables
@@ -37,6 +37,11 @@ def study_page(
         sections += [f"<h2>The best design: trial {number}</h2>{diagram(best.graph, f'trial {number}')}{cost_section(best)}"]
     sections += population_sections([population]) if population.complete else []
     return page(f"netwright search: {study['study']}", [*sections, _machines(study), _failures(study)])
+
+
+def study_piece(study: Plain) -> str:
+    """What a notebook shows of a study: how far it has come, accuracy against cost, learning curves."""
+    return notebook([_found(study), _tried(study), _curves(study)])
 
 
 def _front(study: Plain) -> list[Plain]:
@@ -85,7 +90,8 @@ def _tried(study: Plain) -> str:
             for trial in done
         ]
         told = quantity.replace("_", " ")
-        label = f"Accuracy against {told} of {len(rows):,} trials; the best, {best['number']}, has {100 * best['accuracy']:.1f} %"
+        top = f"the best, {best['number']}, has {100 * best['accuracy']:.1f} %"
+        label = f"Accuracy against {told} of {counted(len(rows), 'trial')}; {top}"
         caption = f"Complete trials; the line is the front of accuracy and {told}, the best trial is orange."
         drawn.append(figure(charts.accuracy_against(rows, quantity), label, caption, rows, f"trials-{told}"))
     return f"<h2>What was tried</h2>{''.join(drawn)}"
@@ -105,8 +111,8 @@ def _curves(study: Plain) -> str:
     if not rows:
         return ""
     best = str(front[0]["number"]) if front else ""
-    label = f"Accuracy over the epochs of {len(told)} trials" + (f"; the best is trial {best}" if best else "")
-    which = f" Of {len(having):,} trials these are the last." if len(having) > MOST_CURVES else ""
+    label = f"Accuracy over the epochs of {counted(len(told), 'trial')}" + (f"; the best is trial {best}" if best else "")
+    which = f" Of {counted(len(having), 'trial')} these are the last." if len(having) > MOST_CURVES else ""
     caption = (f"{label}, in orange." if best else f"{label}.") + which
     return f"<h2>Learning curves</h2>{figure(charts.trial_curves(rows, best), label, caption, rows, 'curves')}"
 
@@ -161,5 +167,5 @@ def _failures(study: Plain) -> str:
     rows = [[str(trial["number"]), trial["reason"]] for trial in study["trials"] if trial["status"] == "failed"]
     if not rows:
         return ""
-    caption = f"{len(rows):,} trials failed" + (f"; the first {SHOWN}" if len(rows) > SHOWN else "")
+    caption = f"{counted(len(rows), 'trial')} failed" + (f"; the first {SHOWN}" if len(rows) > SHOWN else "")
     return f"<h2>Failures</h2>{table(('trial', 'reason'), rows[:SHOWN], caption, kind='words')}"

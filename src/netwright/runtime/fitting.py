@@ -154,4 +154,5 @@ def _refuse_misfits(
             problems.append(f"{name} holds values that are no numbers")
     if problems:
         more = f", and {len(problems) - 12} more" if len(problems) > 12 else ""
+        more += "" if found else "; it has no tensor of this network: give the one that it was trained as"
         raise NetwrightError(f"{checkpoint.path} does not fit the network: {', '.join(problems[:12])}{more}")

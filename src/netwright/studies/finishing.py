@@ -18,7 +18,7 @@ from netwright.training.plan import Plan
 from netwright.training.recipes.recipe import Recipe
 from netwright.training.run import Run
 from netwright.training.train import trained
-from netwright.units import short_seconds
+from netwright.units import counted, short_seconds
 
 SURE = 0.97  # share of the time left that is planned with: a machine is not always as fast
 LATE = 0.05  # of the minutes: what ends later than that is said
@@ -103,7 +103,7 @@ def train_for(asked: Asked, wanted: Wanted, output: Output) -> Final:
     job = asked.job(recipe, plan, watch)
     task = asked.task(job, some_of(wanted.listing, decided.pictures, plan.seed))
     part = "" if decided.pictures >= len(wanted.listing) else f" of {len(wanted.listing):,}: there is no time for all"
-    asked.progress.say(f"{wanted.title}: {decided.epochs} epochs on {len(task.train):,} training pictures{part}")
+    asked.progress.say(f"{wanted.title}: {counted(decided.epochs, 'epoch')} on {len(task.train):,} training pictures{part}")
     run, training = trained(wanted.design, task, job, output, wanted.title)
     return Final(run, plan, recipe, decided, training.history)
 

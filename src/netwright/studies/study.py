@@ -15,7 +15,7 @@ from netwright.studies.goals import Goal
 from netwright.studies.ledger import Ledger, join
 from netwright.studies.question import Question
 from netwright.studies.trials import COMPLETE, ENDED, FAILED, LOST, RUNNING, STOPPED, Trial
-from netwright.units import short_amount, short_seconds
+from netwright.units import counted, short_amount, short_seconds
 
 _AS_MEMBER = {COMPLETE: population.COMPLETE, STOPPED: population.STOPPED, FAILED: population.FAILED}
 
@@ -25,7 +25,7 @@ class Study:
     """What a study has come to: `question` says what was asked, `wanted` how many trials for.
 
     It is a sequence of the trials that have used up a slot or run, in the order in which they began; `lost` are those whose
-    worker died, or that came second to a slot.
+    worker died, or that came second to a slot. A notebook shows its charts.
 
     >>> study = nw.read_study("study")
     >>> study.counts["complete"], study.best in study.front
@@ -124,7 +124,7 @@ class Study:
             return f"evaluated by {evaluation.get('function', 'a function')}"
         recipe = json.loads(evaluation["recipe"])
         optimizer = f"{recipe['optimizer']['name']}, lr {recipe['optimizer']['lr']:g}"
-        how = f"{recipe['epochs']} epochs of {optimizer}, batch {recipe['batch']}"
+        how = f"{counted(recipe['epochs'], 'epoch')} of {optimizer}, batch {recipe['batch']}"
         return f"{evaluation['data']} {self.question.ground.at}, {self.question.limits}; {how}"
 
     def to_json(self) -> dict[str, Any]:
@@ -140,6 +140,11 @@ class Study:
 
     def __str__(self) -> str:
         return "\n".join([*_table(self.front, self.goal), "", self._summary()])
+
+    def _repr_html_(self) -> str:
+        from netwright.report.study_page import study_piece
+
+        return study_piece(self.to_json())
 
     def _summary(self) -> str:
         counts = ", ".join(f"{count:,} {status}" for status, count in self.counts.items() if count)

@@ -16,7 +16,7 @@ from netwright.studies.pace import measured
 from netwright.studies.spending import Pace, Search, Training, plan_search, plan_training, some_of
 from netwright.training.engine.moments import Epoch
 from netwright.training.train import trained
-from netwright.units import short_seconds
+from netwright.units import counted, short_seconds
 
 PLANNED = "search.json"
 TELLING = 5.0  # seconds
@@ -138,7 +138,8 @@ def middle(asked: Asked, designs: tuple[Design, ...]) -> Design:
 def _told(planned: Search, there: tuple[int, int], pace: Pace) -> str:
     """How the search's time is spent, and what there is no time for."""
     part = f"{planned.pictures:,} of " if planned.pictures < there[0] else ""
-    each = f"{short_seconds(planned.seconds(pace))} each ({planned.epochs} epochs on {part}{there[0]:,} training pictures)"
+    epochs = counted(planned.epochs, "epoch")
+    each = f"{short_seconds(planned.seconds(pace))} each ({epochs} on {part}{there[0]:,} training pictures)"
     return f"a candidate of middle size trains on {1 / pace.trained:,.0f} images/s: time for {planned.trials} candidates, {each}"
 
 

@@ -36,7 +36,7 @@ from netwright.training.plan import Plan, open_for
 from netwright.training.recipes.recipe import Recipe
 from netwright.training.teaching import teacher_of
 from netwright.training.train import Job, cache_of, fitted, machine_of, planned, regularized
-from netwright.units import short_bytes, short_seconds
+from netwright.units import counted, short_bytes, short_seconds
 
 LEAST, MOST = 3, 20  # steps that are measured
 ENOUGH, PATIENCE = 3.0, 20.0  # seconds after which so many steps suffice, and after which one does
@@ -93,9 +93,9 @@ class Estimate:
 
     def __str__(self) -> str:
         parts = ", ".join(f"{count:,} for {name}" for name, count in self.pictures.items())
-        shown = f"{self.batch:,} images ({self.image} px)"
+        shown = f"{counted(self.batch, 'image')} ({self.image} px)"
         lines = [
-            f"steps:   {self.steps:,}: {self.epochs:,} epochs of {self.steps_per_epoch:,} with {shown} each",
+            f"steps:   {self.steps:,}: {counted(self.epochs, 'epoch')} of {self.steps_per_epoch:,} with {shown} each",
             f"         pictures: {parts}",
             f"time:    {self._time()}",
             f"memory:  about {short_bytes(self.memory)} for the network, of {short_bytes(self.memory_there)}",

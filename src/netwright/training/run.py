@@ -31,7 +31,8 @@ from netwright.training.normalize import Normalize, to_batch
 class Run:
     """A trained network, its classes, and how pictures must be shown to it.
 
-    `classes` name the outputs; `result` is what `result.json` says, empty for a network without a run's folder.
+    `classes` name the outputs; `result` is what `result.json` says, empty for a network without a run's folder. With it a
+    notebook shows how good the network is, and its curves.
 
     >>> run = nw.load("photos-30M")
     >>> found = run.predict(["photos/red/00.jpg", "photos/blue/00.jpg"], top=3)
@@ -47,6 +48,11 @@ class Run:
     trained_on: dict[str, Any] = field(default_factory=dict, repr=False)
     folder: Path | None = None
     result: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def _repr_html_(self) -> str | None:
+        from netwright.report.pages import run_piece
+
+        return run_piece(self.result) if "curve" in self.result else None
 
     @property
     def image(self) -> int:

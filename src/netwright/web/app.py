@@ -17,17 +17,24 @@ from starlette.staticfiles import StaticFiles
 from netwright.web import design_room, lab_room, predict_room, studies_room
 from netwright.web.exchange import Plain, Workbench, asking, reading, reply
 from netwright.web.jobs import Jobs
+from netwright.web.refusals import told
 from netwright.web.security import Guard
+from netwright.web.storages import Storages
 from netwright.web.tickets import Tickets
 
 STATIC = Path(str(resources.files("netwright.web"))) / "static"
 
 
-def create_app(token: str, port: int, root: Path) -> Starlette:
-    """The workbench of a server at `port` that asks for `token` and looks for runs and studies below `root`."""
+def create_app(token: str, port: int, root: Path, storages: Storages | None = None) -> Starlette:
+    """The workbench of a server at `port` that asks for `token` and looks for runs and studies below `root` and in `storages`."""
     workbench = Workbench(root.resolve(), Jobs(), Tickets())
-    rooms = {"design": design_room, "lab": lab_room, "studies": studies_room, "predict": predict_room}
-    api = [Mount(f"/{name}", routes=room.routes(workbench)) for name, room in rooms.items()]
+    rooms = {
+        "design": design_room.routes(workbench),
+        "lab": lab_room.routes(workbench),
+        "studies": studies_room.routes(workbench, storages or Storages()),
+        "predict": predict_room.routes(workbench),
+    }
+    api = [Mount(f"/{name}", routes=routes) for name, routes in rooms.items()]
     routes = [
         Route("/", _index, methods=["GET"]),
         Route("/static/vega.js", _vega, methods=["GET"]),
@@ -93,6 +100,6 @@ def _jobs(jobs: Jobs) -> list[Route]:
 
     return [
         reading("/alive", alive),
-        reading("/jobs/{id}", lambda asked: jobs.read(asked["id"])),
-        asking("/jobs/{id}/cancel", lambda asked: jobs.cancel(asked["id"])),
+        reading("/jobs/{id}", told(lambda asked: jobs.read(asked["id"]))),
+        asking("/jobs/{id}/cancel", told(lambda asked: jobs.cancel(asked["id"]))),
     ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from netwright.lab.figures import FIGURES, figure
 from netwright.lab.landscapes import LANDSCAPES, Landscape
+from netwright.lab.many import can_share
 from netwright.lab.methods import NAMES, Method
 from netwright.lab.picture import Figure, races_figure
 from netwright.lab.racing import Race, race
@@ -18,7 +19,8 @@ from netwright.lab.tracks import Track, tracks
 from netwright.lab.trajectory import run
 from netwright.lab.tuning import tuned
 from netwright.lab.views import plane_of, window_around
-from netwright.report.charts import COLOURS, Window, contour_lines, to_png
+from netwright.progress import Step
+from netwright.report.charts import COLOURS, THEMES, Window, contour_lines, to_png
 from netwright.web.exchange import Plain, Workbench
 from netwright.web.jobs import Job
 from netwright.web.lab_asked import LANDSCAPE_SETTINGS, MOST, SETTINGS, Asked, asked_window, defaults_of, many_asked, word
@@ -30,8 +32,8 @@ def walked(workbench: Workbench, question: Plain) -> Plain:
     """Tracks; where they take long, a long action that gives them."""
     asked = Asked.of(question)
     if asked.steps <= _LONG:
-        return _walked(asked)
-    return workbench.jobs.start("a race", lambda job: _walked(asked, job))
+        return raced(asked)
+    return workbench.jobs.start("a race", lambda job: raced(asked, job))
 
 
 def tuning(workbench: Workbench, question: Plain) -> Plain:
@@ -97,12 +99,11 @@ def _usual_window(place: Landscape) -> Window:
     return window_around(place, [place.start, *((float(x), float(y)) for x, y in track.places)])
 
 
-def _walked(asked: Asked, job: Job | None = None) -> Plain:
+def raced(asked: Asked, job: Job | None = None) -> Plain:
     """The tracks of each optimizer from each start; of the one that is followed, its updates with their numbers."""
-    made, rows = [], []
-    for number, method in enumerate(asked.methods):
-        if job:
-            job.step(number, len(asked.methods), method.name)
+    made, rows, done = [], [], 0
+    shares = [1 if can_share(method) else len(asked.starts) for method in asked.methods]  # of the walking
+    for method, share in zip(asked.methods, shares, strict=True):
         found = tracks(
             asked.landscape,
             method,
@@ -110,11 +111,23 @@ def _walked(asked: Asked, job: Job | None = None) -> Plain:
             budget=asked.budget,
             seed=asked.seed,
             noise=asked.noise,
-            step=job.step if job else None,
+            step=_going_on(job, done, sum(shares)) if job else None,
         )
+        done += share
+        if job:
+            job.step(done, sum(shares), method.name)
         made += [_track(method, start, track, asked.landscape) for start, track in enumerate(found)]
         rows.append({"optimizer": method.name, "settings": method.told(), "ended": found[0].ended})
     return {"tracks": made, "rows": rows, "formulas": _formulas(asked)}
+
+
+def _going_on(job: Job, before: int, total: int) -> Step:
+    """Tells a job how far its work is once a part of it, which begins after `before` of `total`, has done so many."""
+
+    def step(done: int, of: int, word: str = "") -> None:
+        job.step(before + done, total, word)
+
+    return step
 
 
 def _track(method: Method, start: int, track: Track, place: Landscape) -> Plain:
@@ -198,7 +211,8 @@ def _figure(name: str, job: Job) -> Plain:
     made = figure(name)
     job.say("drawing")
     files = [_file(made, form) for form in ("svg", "png", "csv", "json")]
-    return {"title": made.title, "caption": made.caption, "files": files}
+    shown = {theme: made.drawn(theme) for theme in THEMES}
+    return {"title": made.title, "caption": made.caption, "shown": shown, "files": files}
 
 
 def _digits(window: Window) -> int:

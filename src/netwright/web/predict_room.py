@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from netwright.web.exchange import Workbench, asking, reading, uploading
+from netwright.web.refusals import told
 from netwright.web.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def routes(workbench: Workbench) -> list[Route]:
 
     return [
         reading("/runs", lambda question: room().runs()),
-        reading("/runs/{id}", lambda question: room().about(question["id"])),
-        uploading("/runs/{id}/look", lambda data, told: room().look(data, told["id"], told.get("name", "")), MOST_BYTES),
-        asking("/map", lambda question: room().map(question)),
+        reading("/runs/{id}", told(lambda question: room().about(question["id"]))),
+        uploading("/runs/{id}/look", told(lambda data, words: room().look(data, words["id"], words.get("name", ""))), MOST_BYTES),
+        asking("/map", told(lambda question: room().map(question))),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netwright.report import charts
+from netwright.units import counted
 from netwright.web.exchange import Plain
 from netwright.web.shown import shown
 
@@ -21,13 +22,13 @@ def charts_of(told: Plain) -> Plain:
         if type(event.get(figure)) in (int, float)
     ]
     if rows:
-        made["accuracy"] = shown(charts.learning_curve(rows, held_out), f"Accuracy over {len(epochs)} epochs")
+        made["accuracy"] = shown(charts.learning_curve(rows, held_out), f"Accuracy over {counted(len(epochs), 'epoch')}")
     losses = _rows(epochs, "loss")
     if losses:
-        made["loss"] = shown(charts.loss_curve(losses), f"Training loss over {len(losses)} epochs")
+        made["loss"] = shown(charts.loss_curve(losses), f"Training loss over {counted(len(losses), 'epoch')}")
     rates = _rows(epochs, "lr")
     if len(rates) > 1:
-        made["rate"] = shown(charts.schedule(rates), f"Learning rate over {len(rates)} epochs")
+        made["rate"] = shown(charts.schedule(rates), f"Learning rate over {counted(len(rates), 'epoch')}")
     if told["candidates"]:
         made["candidates"] = _candidates(told["candidates"], result.get("winner"))
     return made
@@ -39,4 +40,4 @@ def _rows(epochs: list[Plain], name: str) -> list[Plain]:
 
 def _candidates(tried: list[Plain], winner: object) -> Plain:
     rows = [one | {"accuracy": 100 * one["accuracy"], "winner": one["number"] == winner} for one in tried]
-    return shown(charts.accuracy_against(rows, "macs"), f"Accuracy against macs of {len(rows)} candidates")
+    return shown(charts.accuracy_against(rows, "macs"), f"Accuracy against macs of {counted(len(rows), 'candidate')}")

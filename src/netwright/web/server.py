@@ -15,19 +15,29 @@ from netwright.errors import NetwrightError
 from netwright.web import design_room
 from netwright.web.app import create_app
 from netwright.web.security import HOST, new_token
+from netwright.web.storages import Storages
 
 
-def serve(root: Path, *, port: int = 0, room: str = "design", browser: bool = True, say: Callable[[str], None] = print) -> None:
+def serve(
+    root: Path,
+    *,
+    port: int = 0,
+    room: str = "design",
+    browser: bool = True,
+    say: Callable[[str], None] = print,
+    storages: Storages | None = None,
+) -> None:
     """Serve the page at a port (0: a free one) until Ctrl-C; `say` is told its address, the browser opens it.
 
-    Raises NetwrightError for a folder that is not there and a port that is taken.
+    Studies are shown from below `root` and from `storages`. Raises NetwrightError for a folder that is not there and a port
+    that is taken.
     """
     if not root.is_dir():
         raise NetwrightError(f"there is no folder {root}: give the one with your runs and studies with --root")
     listening = listen(port)
     port = listening.getsockname()[1]
     token = new_token()
-    app = create_app(token, port, root)
+    app = create_app(token, port, root, storages)
     address = f"http://{HOST}:{port}/?token={token}#{room}"
     say(f"netwright ui: {address}")
     say(f"looking below {root.resolve()}; Ctrl-C ends it")

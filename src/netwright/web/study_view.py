@@ -13,6 +13,7 @@ from netwright.spaces.statistics import Errors, edf_band
 from netwright.studies import Study
 from netwright.studies.study import plain_trial
 from netwright.studies.trials import Trial
+from netwright.units import counted
 from netwright.web.exchange import Plain
 from netwright.web.shown import shown
 
@@ -62,7 +63,7 @@ def _charts(study: Study, front: set[int]) -> Plain:
     made = {"front": _front(study, front)}
     population = study.population()
     if len(population.complete) > 1:
-        label = f"Error distribution of {len(population.complete):,} designs"
+        label = f"Error distribution of {counted(len(population.complete), 'design')}"
         errors = Errors.of(population)
         made["errors"] = shown(charts.edf_chart([errors], [edf_band(errors)]), label)
     rows = [
@@ -72,7 +73,8 @@ def _charts(study: Study, front: set[int]) -> Plain:
     ]
     if any(row["epoch"] != rows[0]["epoch"] for row in rows):
         made["curves"] = shown(
-            charts.trial_curves(rows, str(study.best.number)), f"Learning curves of {min(len(complete), MOST_CURVES)} trials"
+            charts.trial_curves(rows, str(study.best.number)),
+            f"Learning curves of {counted(min(len(complete), MOST_CURVES), 'trial')}",
         )
     return made
 
@@ -88,7 +90,7 @@ def _front(study: Study, front: set[int]) -> Plain:
         }
         for trial in study.complete[-MOST_DOTS:]
     ]
-    label = f"Accuracy against {measure} of {len(rows):,} trials; {len(front)} of them on the front"
+    label = f"Accuracy against {measure} of {counted(len(rows), 'trial')}; {len(front)} of them on the front"
     return shown(charts.accuracy_against(rows, measure), label)
 
 

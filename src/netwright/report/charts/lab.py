@@ -48,6 +48,7 @@ COLOURS: dict[str, Colour] = {
 }
 _CONTOUR = "#4A90C8"
 SIDE = 380  # px, of a square panel
+SEAM = 0.7  # px of a cell's own colour around it: else the ground shows between cells
 Array = NDArray[np.float64]
 Window = tuple[float, float, float, float]  # x from, x to, y from, y to
 
@@ -234,7 +235,7 @@ def arrows_chart(plane: Plane, arrows: Sequence[Arrow], title: str = "", dots: R
     labels = list(dict.fromkeys(arrow.label for arrow in arrows))
     colour_of = {arrow.label: arrow.colour for arrow in arrows}
     scale = alt.Scale(domain=labels, range=[colour_of[label] for label in labels])
-    legend = alt.Legend(orient="bottom", title=None, labelLimit=500, columns=2, symbolType="stroke", symbolStrokeWidth=3)
+    legend = alt.Legend(orient="bottom", title=None, labelLimit=500, columns=1, symbolType="stroke", symbolStrokeWidth=3)
     base = alt.Chart(csv_data(rows)).mark_line(strokeWidth=2.6, clip=True)
     colour = alt.Color("label:N", scale=scale, legend=legend)
     lines = base.encode(x=plane.x(), y=plane.y(), detail="number:N", order="order:Q", color=colour)
@@ -291,18 +292,21 @@ def steps_map(cells: Rows, edges: Rows, marks: Rows, size: tuple[float, float], 
         row |= {"lr2": row["lr"] + size[0], "momentum2": row["momentum"] + size[1]}
     x = alt.X("lr:Q", title="lr", scale=alt.Scale(nice=False, zero=True), axis=alt.Axis(grid=False))
     y = alt.Y("momentum:Q", title="momentum", scale=alt.Scale(nice=False, domain=[0, 1]), axis=alt.Axis(grid=False))
-    legend = alt.Legend(title="steps to epsilon", format="d", gradientLength=220)
-    steps = alt.Color("steps:Q", scale=alt.Scale(type="log", scheme="viridis", reverse=True, nice=False), legend=legend)
+    legend = alt.Legend(title="steps to epsilon", format="d", symbolType="square")
+    viridis = alt.Scale(type="log", scheme="viridis", reverse=True, nice=False)
 
     def cell(rows: Rows) -> Any:
-        return alt.Chart(csv_data(rows)).mark_rect(clip=True).encode(x=x, y=y, x2="lr2:Q", y2="momentum2:Q")
+        return alt.Chart(csv_data(rows)).mark_rect(clip=True, strokeWidth=SEAM).encode(x=x, y=y, x2="lr2:Q", y2="momentum2:Q")
 
-    done = cell([row for row in cells if row["steps"] is not None]).encode(color=steps)
+    done = cell([row for row in cells if row["steps"] is not None]).encode(
+        color=alt.Color("steps:Q", scale=viridis, legend=legend), stroke=alt.Stroke("steps:Q", scale=viridis, legend=None)
+    )
     kinds: dict[str, Colour] = {"diverges": FAINT, "not within the budget": "#9aa0a8"}
     rest = [{**row, "kind": "diverges" if row["diverged"] else "not within the budget"} for row in cells if row["steps"] is None]
     scale = alt.Scale(domain=list(kinds), range=list(kinds.values()))
     kind = alt.Legend(title=None, labelLimit=300, symbolType="square", symbolStrokeColor="#888888", symbolStrokeWidth=0.5)
-    other = cell(rest).encode(color=alt.Color("kind:N", scale=scale, legend=kind))
+    same = alt.Stroke("kind:N", scale=scale, legend=None)
+    other = cell(rest).encode(color=alt.Color("kind:N", scale=scale, legend=kind), stroke=same)
     line = alt.Chart(csv_data(edges)).mark_line(color=ORANGE, strokeDash=[5, 3], clip=True).encode(x=x, y=y, order="momentum:Q")
     spot = alt.Chart(csv_data(marks)).encode(x=x, y=y)
     shape = alt.Shape("label:N", scale=alt.Scale(range=["cross", "circle"]), legend=alt.Legend(title=None, labelLimit=400))
@@ -315,8 +319,11 @@ def basin_map(plane: Plane, cells: Rows, ends: dict[str, Colour], title: str, le
     """From which start to which minimum: rows of `x`, `y` (centres), `x2`, `y2`, `end`; `ends` is end -> colour."""
     scale = alt.Scale(domain=list(ends), range=list(ends.values()))
     told = alt.Legend(orient="bottom", title="ends in", labelLimit=300, symbolType="square") if legend else None
-    chart = alt.Chart(csv_data(cells)).mark_rect(clip=True)
-    rects = chart.encode(x=plane.x(), y=plane.y(), x2="x2:Q", y2="y2:Q", color=alt.Color("end:N", scale=scale, legend=told))
+    chart = (
+        alt.Chart(csv_data(cells)).mark_rect(clip=True, strokeWidth=SEAM).encode(x=plane.x(), y=plane.y(), x2="x2:Q", y2="y2:Q")
+    )
+    same = alt.Stroke("end:N", scale=scale, legend=None)
+    rects = chart.encode(color=alt.Color("end:N", scale=scale, legend=told), stroke=same)
     size = {name: round(px * 0.68) for name, px in plane.size.items()}
     layers = alt.layer(rects, contour_layer(plane), minima_layer(plane)).resolve_scale(color="independent")
     return themed(layers.properties(title=title, **size))
@@ -324,6 +331,6 @@ def basin_map(plane: Plane, cells: Rows, ends: dict[str, Colour], title: str, le
 
 def with_caption(chart: Chart, title: str, caption: str) -> Chart:
     """The chart under its title and its caption, which is broken into lines."""
-    lines = textwrap.wrap(caption, 150)
+    lines = textwrap.wrap(caption, 125)  # browsers have wider letters
     told = alt.TitleParams(title, subtitle=lines, anchor="start", fontSize=15, subtitleFontSize=11.5, offset=16)
     return chart.properties(title=told, padding=14)

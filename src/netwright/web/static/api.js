@@ -46,6 +46,7 @@ export function makeApi(watch) {
     if (answer.status === 401) watch("refused");
     const told = await answer.json();
     if (!answer.ok) throw new ApiError(told.error ?? `the server said ${answer.status}`, answer.status);
+    if (told?.refused) throw new ApiError(told.refused, answer.status); // an answer, which the browser's console takes for no error
     return told;
   }
 

@@ -16,6 +16,8 @@ function vega() {
   return loading;
 }
 
+const NARROW = 480; // px
+
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /** The page's colours under the names that the chart layer's themes give them. */
@@ -48,6 +50,15 @@ function opened(part) {
   return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, opened(value)]));
 }
 
+/** The specification with the names below a chart under each other: side by side they have no room. */
+function stacked(part) {
+  if (Array.isArray(part)) return part.map(stacked);
+  if (part === null || typeof part !== "object") return part;
+  const made = Object.fromEntries(Object.entries(part).map(([name, value]) => [name, name === "data" ? value : stacked(value)]));
+  if (made.legend?.orient === "bottom") made.legend.columns = 1;
+  return made;
+}
+
 function rowsOf(text, kinds) {
   const [head, ...lines] = cellsOf(text);
   const read = (cell, kind) => (kind !== "number" ? cell : cell === "" ? null : Number(cell));
@@ -72,7 +83,8 @@ function cellsOf(text) {
 export async function draw(element, spec, label) {
   const embed = await vega();
   const wide = spec.width !== undefined && !spec.vconcat && !spec.hconcat && !spec.facet && !spec.repeat && !spec.spec;
-  const shown = opened(wide ? { ...spec, width: "container", autosize: { type: "fit-x", contains: "padding" } } : spec);
+  const sized = wide ? { ...spec, width: "container", autosize: { type: "fit-x", contains: "padding" } } : spec;
+  const shown = opened(element.clientWidth < NARROW ? stacked(sized) : sized);
   const options = {
     ast: true,
     actions: false,

@@ -89,7 +89,7 @@ export function mount(element, { api, announce, link }) {
   const python = make("pre", { tabindex: 0, "aria-label": "The network as Python" });
   const command = make("pre", { tabindex: 0, "aria-label": "The network's cost as a command" });
 
-  const heading = make("h2", {}, "");
+  const heading = make("h2", {}, asked.net || "The network");
   const controls = make(
     "section",
     { class: "card controls", "aria-label": "Network" },

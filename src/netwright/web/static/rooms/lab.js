@@ -14,6 +14,7 @@ import { waiting } from "../waiting.js";
 const SPEEDS = [2, 5, 10, 20, 50, 100, 200]; // evaluations a second
 const WRITE = 400; // ms until the address follows
 const TELL = 200; // ms between two changes of the table while playing
+const PATIENCE = 200; // ms after which a race that nobody waits for any more is given up
 
 export function mount(element, { api, announce, link }) {
   const lab = new Lab(element, api, announce, link);
@@ -27,10 +28,9 @@ class Lab {
     this.time = 0;
     this.speed = 20;
     this.playing = false;
-    this.views = new Map(); // panel -> {plane, element, title, ask}
+    this.views = new Map(); // panel -> {plane, element, title, ask, racing, wanted}
     this.tuning = waiting(announce);
     this.exporting = waiting(announce);
-    this.racing = waiting(announce);
     this.losses = new Losses();
     this.ended = false;
   }
@@ -84,7 +84,6 @@ class Lab {
     this.losses.stop();
     this.tuning.stop();
     this.exporting.stop();
-    this.racing.stop();
     removeEventListener("netwright-back", this.returned);
     removeEventListener("hashchange", this.linked);
     this.figures?.stop();
@@ -100,7 +99,7 @@ class Lab {
     const losses = make("section", { class: "card" }, make("h2", {}, "Loss above the lowest minimum"), this.losses.element);
     const where = make("section", { class: "card where" }, make("h2", {}, "Where each optimizer is"), this.table);
     const below = make("div", { class: "below" }, losses, this.formula, where);
-    const stage = make("div", { class: "stage" }, this.say, this.planes, this.racing.element, this.transport(), below, this.figures.element);
+    const stage = make("div", { class: "stage" }, this.say, this.planes, this.transport(), below, this.figures.element);
     this.element.append(make("div", { class: "bench" }, stage, this.controls));
   }
 
@@ -132,9 +131,9 @@ class Lab {
     const buttons = [["+", "Closer", zoom(0.6)], ["−", "Farther", zoom(1 / 0.6)], ["Fit", "All of the tracks", () => this.fit(panel)]].map(
       ([text, name, act]) => make("button", { type: "button", "aria-label": name, title: name, onclick: act }, text),
     );
-    const view = { plane, title };
+    const view = { plane, title, racing: waiting(this.announce), wanted: 0 };
     view.choose = make("button", { type: "button", onclick: () => this.activate(panel) }, "Edit");
-    view.element = make("section", { class: "card view" }, make("div", { class: "row head" }, title, buttons, view.choose), plane.element);
+    view.element = make("section", { class: "card view" }, make("div", { class: "row head" }, title, buttons, view.choose), plane.element, view.racing.element);
     view.ask = latest(
       (signal, follow) => this.ask(panel, follow, signal),
       (answer) => this.answered(panel, answer),
@@ -148,41 +147,62 @@ class Lab {
   dropView(panel) {
     const view = this.views.get(panel);
     view.ask.stop();
+    view.racing.stop();
     view.plane.stop();
     view.element.remove();
     this.views.delete(panel);
   }
 
   async ask(panel, follow, signal) {
-    const options = { signal };
-    const told = {};
-    if (panel.stale) told.scene = await this.api.post("/lab/scene", place(panel), options);
-    const starting = (told.scene ?? panel.scene).starting;
-    for (const name of this.state.chosen) panel.settings[name] = { ...starting[name], ...panel.settings[name] };
-    const asked = question(this.state, panel, this.about);
-    if (follow && panel === this.panel) asked.follow = told.follow = this.state.follow;
-    const answer = await this.api.post("/lab/tracks", asked, options);
-    told.walked = answer.id ? await this.raced(answer, signal) : answer;
-    return told;
+    const anew = panel.stale;
+    panel.stale = false; // until it changes once more
+    try {
+      return await this.asked(panel, anew, follow, signal);
+    } catch (error) {
+      panel.stale ||= anew;
+      throw error;
+    }
   }
 
-  /** The result of a race that takes longer, unless it is cancelled. */
-  raced(job, signal) {
-    return this.racing.run("The race", (how) => this.api.follow(job, { ...how, signal: AbortSignal.any([how.signal, signal]) }));
+  async asked(panel, anew, follow, signal) {
+    const options = { signal }, view = this.views.get(panel), wanted = view.wanted;
+    const scene = anew ? await this.api.post("/lab/scene", place(panel), options) : undefined;
+    if (panel.stale) return {}; // the next question is about another place
+    const { starting } = scene ?? panel.scene;
+    for (const name of this.state.chosen) panel.settings[name] = { ...starting[name], ...panel.settings[name] };
+    const what = question(this.state, panel, this.about);
+    if (follow && panel === this.panel) what.follow = this.state.follow;
+    const answer = await this.api.post("/lab/tracks", what, options);
+    if (!answer.id) return { scene, walked: answer, follow: what.follow };
+    if (scene && !panel.stale && !signal.aborted) {
+      this.showScene(panel, scene); // at once: the race takes longer
+      view.plane.setTracks([], panel.start ?? scene.start);
+    }
+    return { scene, walked: await this.raced(view, wanted, answer, signal), follow: what.follow };
+  }
+
+  showScene(panel, scene) {
+    const { plane, title } = this.views.get(panel), first = !panel.scene;
+    panel.scene = scene;
+    title.textContent = scene.told;
+    plane.setScene(scene, this.colours, scene.told);
+    if (first && panel === this.panel) this.showControls("landscape", "optimizers");
+  }
+
+  /** The result of a race that takes longer, unless it is cancelled, or something newer is wanted. */
+  raced(view, wanted, job, signal) {
+    const begun = performance.now();
+    return view.racing.run("The race", (how) => {
+      const progress = (now) => (view.wanted !== wanted && performance.now() - begun > PATIENCE ? view.racing.stop() : how.progress(now));
+      return this.api.follow(job, { progress, signal: AbortSignal.any([how.signal, signal]) });
+    });
   }
 
   answered(panel, { scene, walked, follow }) {
-    if (!this.views.has(panel)) return;
-    const { plane, title } = this.views.get(panel);
+    if (!this.views.has(panel) || panel.stale) return;
+    const { plane } = this.views.get(panel);
     this.say.textContent = "";
-    const first = !panel.scene;
-    if (scene) {
-      panel.scene = scene;
-      panel.stale = false;
-      title.textContent = scene.told;
-      plane.setScene(scene, this.colours, scene.told);
-      if (first && panel === this.panel) this.showControls("landscape", "optimizers");
-    }
+    if (scene) this.showScene(panel, scene);
     if (walked) {
       panel.updates = walked.formulas.length ? { of: follow, formulas: walked.formulas } : null;
       panel.walked = walked;
@@ -209,7 +229,10 @@ class Lab {
   }
 
   changedRun(panel, follow = true) {
-    this.views.get(panel)?.ask(follow);
+    const view = this.views.get(panel);
+    if (!view) return;
+    view.wanted += 1;
+    view.ask(follow);
   }
 
   changedAll() {
@@ -271,7 +294,7 @@ class Lab {
     panel.tuned = false;
     this.changedRun(panel, done);
     const field = this.controls.querySelector("input.start");
-    const shown = start ?? panel.scene.start;
+    const shown = start ?? panel.scene?.start ?? [0, 0];
     if (field && panel === this.panel && document.activeElement !== field) field.value = shown.map((value) => Number(value.toPrecision(4))).join(", ");
   }
 
@@ -410,10 +433,9 @@ class Lab {
     const makers = { landscape: landscapeCard, optimizers: optimizersCard, run: runCard };
     const focused = this.controls.contains(document.activeElement) ? document.activeElement.dataset.name : "";
     for (const name of names.length ? names : Object.keys(makers)) {
-      const made = makers[name](this);
-      if (this.cards[name]) this.cards[name].replaceWith(made);
-      else this.controls.append(made);
-      this.cards[name] = made;
+      const made = makers[name](this), card = this.cards[name];
+      if (card) card.replaceChildren(...made.childNodes);
+      else this.controls.append((this.cards[name] = made));
     }
     const same = [...this.controls.querySelectorAll("[data-name]")].find((one) => one.dataset.name === focused);
     if (focused && same !== document.activeElement) same?.focus();

@@ -21,6 +21,7 @@ export function mount(element, tools) {
   const below = make("p", { class: "note" });
   const detail = make("div", { class: "detail" }, make("p", { class: "note" }, "Choose a study or a run."));
   let items = [];
+  let listed = ""; // what the list shows
   element.append(
     make("h1", {}, "Studies and runs"),
     make(
@@ -34,14 +35,17 @@ export function mount(element, tools) {
   function list(found) {
     items = found;
     const shown = items.filter((item) => item.name.toLowerCase().includes(filter.value.toLowerCase()));
+    const words = JSON.stringify([chosen, ...shown.map((item) => [item.id, item.state, item.changed && ago(item.changed)])]);
+    if (words === listed) return; // a button that is replaced cannot be clicked, nor read to its end
+    listed = words;
     const focused = names.contains(document.activeElement) ? document.activeElement.dataset.id : null;
     names.replaceChildren(...shown.map(entry));
     if (focused) names.querySelector(`[data-id="${focused}"]`)?.focus();
   }
 
   function entry(item) {
-    const facts = make("span", { class: "note" }, `${item.kind}, changed ${ago(item.changed)}`);
-    const state = make("span", { class: `state ${item.state}` }, item.state);
+    const facts = make("span", { class: "note" }, item.place ? `${item.kind} in ${item.place}` : `${item.kind}, changed ${ago(item.changed)}`);
+    const state = item.state ? make("span", { class: `state ${item.state}` }, item.state) : make("span", {});
     const current = item.id === chosen ? "true" : null;
     const button = make("button", { type: "button", "data-id": item.id, "aria-current": current, onclick: () => choose(item.id) }, make("span", { class: "name" }, item.name), state, facts);
     return make("li", {}, button);
@@ -73,6 +77,7 @@ export function mount(element, tools) {
       below.textContent = told.items.length
         ? `Looking below ${told.root}.`
         : `Nothing below ${told.root} yet. Start netwright ui with --root FOLDER to look elsewhere, or begin: netwright search, design or train.`;
+      if (told.problems.length) below.textContent += ` Cannot be asked now: ${told.problems.join("; ")}.`;
       list(told.items);
       const item = told.items.find((one) => one.id === chosen);
       if (item) await follow(item, old);

@@ -1,9 +1,9 @@
-// Files that the server made, saved or shown; no address of this machine in them.
+// Files that the server made, saved; no address of this machine in them.
 
 import { make } from "../../dom.js";
 
 /** {name, type, content (base 64)} as an address of this page. */
-export function addressOf(file) {
+function addressOf(file) {
   const bytes = Uint8Array.from(atob(file.content), (letter) => letter.charCodeAt(0));
   return URL.createObjectURL(new Blob([bytes], { type: file.type }));
 }

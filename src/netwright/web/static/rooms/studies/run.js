@@ -2,7 +2,7 @@
 
 import { make, short } from "../../dom.js";
 import { charts } from "./charts.js";
-import { facts, percent, seconds } from "./words.js";
+import { counted, facts, percent, seconds } from "./words.js";
 
 const TITLES = { accuracy: "Accuracy", candidates: "What was tried", loss: "Training loss", rate: "Learning rate" };
 
@@ -37,7 +37,7 @@ export function runView(item, { draw, reportOf }) {
 
 function headline({ result, command, candidates, epochs }) {
   if (result?.spread) return [`${percent(result.spread.mean)} of the held-out pictures right, on average over the seeds.`];
-  if (!result) return [`${command ? `netwright ${command}` : "a run"}: ${candidates.length ? `${candidates.length} candidates tried, ` : ""}${epochs.length} epochs done.`];
+  if (!result) return [`${command ? `netwright ${command}` : "a run"}: ${candidates.length ? `${counted(candidates.length, "candidate")} tried, ` : ""}${counted(epochs.length, "epoch")} done.`];
   const [low, high] = result.accuracy.interval_95 ?? [];
   const interval = low == null ? "" : ` (95 % interval ${percent(low)} to ${percent(high)})`;
   return [make("strong", {}, percent(result.accuracy.top1)), ` of ${result.accuracy.of.toLocaleString("en")} held-out pictures right${interval}.`];

@@ -4,6 +4,9 @@ import { make } from "../../dom.js";
 
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
+/** 1 epoch, 1,200 epochs. */
+export const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+
 export function seconds(count) {
   if (count < 59.95) return `${count.toFixed(1)} s`;
   const minutes = Math.floor(Math.round(count) / 60);
