@@ -13,7 +13,7 @@ help:
 	@echo "make test       all tests but the slow ones"
 	@echo "make test-slow  the slow ones: killed processes, torch.compile, Triton's interpreter, Imagenette end to end"
 	@echo "make soak       trainings killed at 20 random moments, 20 epochs with workers: a quarter of an hour"
-	@echo "make check      format, lint, types and the tests of make test; CI runs make docs, make test-slow and make compat after it"
+	@echo "make check      format, lint, types and the tests of make test; CI runs make docs, test-slow and compat after it"
 	@echo "make compat     timm and torchvision beside netwright: weights, names and counts of every network (15 minutes)"
 	@echo "make bench      the benchmarks, printed as tables"
 	@echo "make docs       the documentation as a site in site/, warnings as errors: open site/index.html (one minute)"

@@ -34,7 +34,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in [path for pattern in TAKEN for path in sorted(ROOT.glob(pattern))]:
         files.append(File.generated(config, page_of(path.relative_to(ROOT).as_posix()), abs_src_path=str(path)))
     files.append(File.generated(config, "assets/icon.svg", abs_src_path=str(ROOT / "src/netwright/web/static/icon.svg")))
-    config.nav = present(config.nav, set(files.src_uris))
     shown = listed(config.nav)
     config.nav = expanded(config.nav, [uri for uri in files.src_uris if uri.endswith(".md") and uri not in shown])
     return files
@@ -113,14 +112,3 @@ def inside(folder: str, pages: list[str]) -> list[Any]:
         return found
     chapters = (ROOT / "docs/claims.md").read_text(encoding="utf-8").split("\n## ")[1:]
     return [{text.partition("\n")[0]: re.findall(r"\]\((claims/[^)]+\.md)\)", text)} for text in chapters]
-
-
-def present(nav: Any, there: set[str]) -> Any:
-    """The nav without the pages that are not written yet."""
-    if isinstance(nav, list):
-        return [item for item in (present(item, there) for item in nav) if item]
-    if isinstance(nav, dict):
-        ((title, inner),) = nav.items()
-        kept = present(inner, there)
-        return {title: kept} if kept else None
-    return nav if nav.endswith("/") or nav in there else None
