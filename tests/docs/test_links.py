@@ -14,10 +14,6 @@ PAGES = sorted(
 )
 
 
-# TEMPORARY: until the tutorials are there
-AWAITED = () if (ROOT / "docs" / "tutorials").exists() else ("docs/quickstart.md", "docs/tutorials/")
-
-
 def without_blocks(text: str) -> str:
     return re.sub(r"^( *)```.*?^\1```", "", text, flags=re.DOTALL | re.MULTILINE)
 
@@ -44,7 +40,7 @@ def links(page: Path) -> list[str]:
     text = without_code(page.read_text())
     found = re.findall(r"\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)", text)
     found += re.findall(r"^\[[^\]]+\]:\s*(\S+)", text, flags=re.MULTILINE) + re.findall(r"(?:src|href)=\"([^\"]+)\"", text)
-    return [link for link in found if not re.match(r"[a-z]+:", link) and not link.startswith(AWAITED)]
+    return [link for link in found if not re.match(r"[a-z]+:", link)]
 
 
 def test_there_are_pages_and_links() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from netwright.claims.claim import LONG, Claim, Evidence, Numbers, Terms, Verdict, by_interval
 
 _PER_CLASS, _SIDE, _EPOCHS, _SEEDS = 300, 32, 5, 5
-_LRS = {"nesterov": (0.02, 0.05, 0.1, 0.2, 0.4), "adam": (0.0005, 0.001, 0.002, 0.005, 0.01)}
+_LRS = {"nesterov": (0.02, 0.05, 0.1, 0.2, 0.4), "adam": (0.002, 0.005, 0.01, 0.02, 0.05)}
 
 
 def _recipe(name: str, lr: float) -> Any:
