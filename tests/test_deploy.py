@@ -425,7 +425,9 @@ def test_its_weights_are_for_deployed_models_only(weights: Path, tmp_path: Path)
 
     other = nw.deploy(nw.build("regnety_002", classes=3, device="meta"))
     other.load_state_dict(load_file(file), assign=True)
-    assert difference(made, other, picture(32, 32)) == 0
+    saved = other.state_dict()
+    assert all(torch.equal(value, saved[name]) for name, value in made.state_dict().items())
+    assert difference(made, other, picture(32, 32)) < 1e-5  # not 0: where weights lie in memory may choose another kernel
 
 
 def test_a_merged_network_without_norms_loads_as_ever(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def measured() -> Iterator[Quotation]:
     faster = cells("costing", "netwright is", "fvcore")[0].removesuffix(" x")
     yield Quotation("README.md", "random RegNets are costed {} times as fast", (faster.partition(".")[0],))
     asked = [cells("page", "95 %, ms", f"{how}, 200 each second")[0] for how in ("sliders dragged", "every query new")]
-    words = "95 % of the answers came within {} ms where below 100 were asked for, and within {} ms where every query is new"
+    words = "95 % of the answers came within {} ms, and within {} ms where every query is new"
     yield Quotation("docs/limits.md", words, tuple(asked))
     yield Quotation("docs/ui.md", "play at {} ms between frames (95 %)", (cells("frames", "95 % ms", "1: lab plays")[0],))
 
