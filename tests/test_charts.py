@@ -20,7 +20,9 @@ from netwright.costing.ceilings import reached, roof
 from netwright.errors import NetwrightError
 from netwright.report import charts
 from netwright.report.charts import lab
+from netwright.report.charts.plain import dots_chart
 from netwright.report.charts.theme import COLOURS, PALETTES
+from netwright.report.diagram.text import text_width
 from netwright.spaces.statistics import Errors, edf_band
 from netwright.spaces.trends import best_intervals, trends
 from tests.test_population_page import drawn, population
@@ -133,6 +135,25 @@ def test_every_chart_is_drawn_in_both_themes(name: str) -> None:
         assert not [colour for colour in other.values() if colour in svg]
     shape = [re.sub(r"#[0-9a-f]{6}", "", svg) for svg in pictures.values()]
     assert shape[0] == shape[1]  # one specification: the themes differ in colours alone
+
+
+def _ends(element: ElementTree.Element, x: float = 0.0) -> Iterator[tuple[float, str]]:
+    """Where texts begin whose end is fixed, if their letters are as wide as letters become."""
+    moved = re.match(r"translate\((-?[\d.]+)", element.get("transform", ""))
+    x += float(moved[1]) if moved else 0.0
+    if element.get("text-anchor") == "end" and "rotate" not in element.get("transform", ""):
+        yield x - text_width(element.text or "", 11), element.text or ""
+    for inner in element:
+        yield from _ends(inner, x)
+
+
+@pytest.mark.parametrize("label", ["short", "residual: 56 less 20 layers", "shallow, 24 px: width 16 less 8 of the first"])
+def test_long_labels_have_room_in_any_font(label: str) -> None:
+    svg = ElementTree.fromstring(charts.to_svg(dots_chart([{"label": label, "x": x} for x in (1.0, 2.0)], "points"), "dots"))
+    left, _, width, height = map(float, svg.attrib["viewBox"].split())
+    assert (svg.attrib["width"], svg.attrib["height"]) == (f"{width:.0f}", f"{height:.0f}")
+    begins = {text: x for x, text in _ends(svg)}
+    assert begins[label] > left - 1
 
 
 @pytest.mark.parametrize("name", CHARTS)

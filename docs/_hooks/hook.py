@@ -34,8 +34,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in [path for pattern in TAKEN for path in sorted(ROOT.glob(pattern))]:
         files.append(File.generated(config, page_of(path.relative_to(ROOT).as_posix()), abs_src_path=str(path)))
     files.append(File.generated(config, "assets/icon.svg", abs_src_path=str(ROOT / "src/netwright/web/static/icon.svg")))
-    shown = listed(config.nav)
-    config.nav = expanded(config.nav, [uri for uri in files.src_uris if uri.endswith(".md") and uri not in shown])
+    nav = config.nav or []
+    shown = listed(nav)
+    config.nav = expanded(nav, [uri for uri in files.src_uris if uri.endswith(".md") and uri not in shown])
     return files
 
 

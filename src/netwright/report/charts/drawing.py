@@ -47,7 +47,23 @@ def _svg(chart: Chart) -> str:
     parts = ("mark", "axis", "legend", "title")
     silent = {part: chart.config.get(part, {}) | {"aria": False} for part in parts}  # the text alternative is for the whole
     made = themed(chart, chart.config | silent)
-    return _renamed(vl_convert.vegalite_to_svg(made.to_json()), "part")
+    return _renamed(_roomy(vl_convert.vegalite_to_svg(made.to_json())), "part")
+
+
+_LONG, _WIDER = 12, 1.6  # letters of a label that need room; px by which a browser's may be wider than those laid out with
+
+
+def _roomy(svg: str) -> str:
+    """The picture with room to its left where long labels end at an axis: a reader's font may be wider than the drawing's."""
+    longest = max([len(text) for text in re.findall(r'<text text-anchor="end"[^>]*>([^<]*)<', svg)], default=0)
+    room = round(_WIDER * longest) if longest > _LONG else 0
+    size = re.search(r'width="(\d+)" height="(\d+)" viewBox="0 0 \1 \2">(<rect width="\1")?', svg)
+    if not room or size is None:
+        return svg
+    width, height = int(size[1]) + room, size[2]
+    ground = f'<rect x="{-room}" width="{width}"' if size[3] else ""
+    made = f'width="{width}" height="{height}" viewBox="{-room} 0 {width} {height}">{ground}'
+    return svg[: size.start()] + made + svg[size.end() :]
 
 
 def _renamed(svg: str, prefix: str) -> str:
