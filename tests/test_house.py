@@ -15,6 +15,7 @@ import netwright
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "netwright"
 MODULES = sorted(SOURCE.rglob("*.py"))
+PAGE = sorted(path for path in (SOURCE / "web" / "static").rglob("*") if path.suffix in (".js", ".css"))
 
 # docs/architecture.md: a module imports only what stands before it
 FREE = "errors units version files progress graph preprocessing blocks zoo costing scaling spaces report data"
@@ -83,6 +84,11 @@ def test_small_and_flat(path: Path) -> None:
             assert node.args.kwarg is None or node.name in ("network", "replace", "check_sizes", "fixed"), (
                 f"{path}: {node.name} takes **{node.args.kwarg}"
             )
+
+
+@pytest.mark.parametrize("path", PAGE, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_the_pages_files_are_small(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").count("\n") <= 400
 
 
 def test_no_package_is_named_like_a_public_function() -> None:

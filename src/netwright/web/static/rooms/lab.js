@@ -1,20 +1,18 @@
 // The Lab: optimizers on landscapes of two parameters, side by side. The server runs the optimizers; here they are watched.
 
-import { latest } from "../api.js";
 import { make } from "../dom.js";
-import { readable } from "./lab/colours.js";
+import { Update, whereTable } from "./lab/beside.js";
 import { landscapeCard, optimizersCard, runCard } from "./lab/controls.js";
 import { save } from "./lab/files.js";
 import { figures } from "./lab/figures.js";
 import { Losses } from "./lab/losses.js";
-import { Plane, stepsAt } from "./lab/plane.js";
-import { newPanel, place, question, readState, written } from "./lab/state.js";
+import { newPanel, question, readState, written } from "./lab/state.js";
+import { View } from "./lab/view.js";
 import { waiting } from "../waiting.js";
 
 const SPEEDS = [2, 5, 10, 20, 50, 100, 200]; // evaluations a second
 const WRITE = 400; // ms until the address follows
 const TELL = 200; // ms between two changes of the table while playing
-const PATIENCE = 200; // ms after which a race that nobody waits for any more is given up
 
 export function mount(element, { api, announce, link }) {
   const lab = new Lab(element, api, announce, link);
@@ -28,7 +26,7 @@ class Lab {
     this.time = 0;
     this.speed = 20;
     this.playing = false;
-    this.views = new Map(); // panel -> {plane, element, title, ask, racing, wanted}
+    this.views = new Map(); // panel -> View
     this.tuning = waiting(announce);
     this.exporting = waiting(announce);
     this.losses = new Losses();
@@ -93,12 +91,15 @@ class Lab {
     this.controls = make("div", { class: "controls" });
     this.cards = {};
     this.planes = make("div", { class: "planes" });
-    this.formula = make("section", { class: "card formula" });
     this.table = make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Where each optimizer is" });
     this.figures = figures(this);
+    this.update = new Update((name) => {
+      this.state.follow = name;
+      this.changedRun(this.panel);
+    });
     const losses = make("section", { class: "card" }, make("h2", {}, "Loss above the lowest minimum"), this.losses.element);
     const where = make("section", { class: "card where" }, make("h2", {}, "Where each optimizer is"), this.table);
-    const below = make("div", { class: "below" }, losses, this.formula, where);
+    const below = make("div", { class: "below" }, losses, this.update.element, where);
     const stage = make("div", { class: "stage" }, this.say, this.planes, this.transport(), below, this.figures.element);
     this.element.append(make("div", { class: "bench" }, stage, this.controls));
   }
@@ -122,93 +123,20 @@ class Lab {
   }
 
   addView(panel) {
-    const title = make("h2", {}, panel.landscape);
-    const plane = new Plane((start, done) => {
-      this.activate(panel);
-      this.setStart(panel, start, done);
-    });
-    const zoom = (times) => () => this.zoom(panel, times);
-    const buttons = [["+", "Closer", zoom(0.6)], ["−", "Farther", zoom(1 / 0.6)], ["Fit", "All of the tracks", () => this.fit(panel)]].map(
-      ([text, name, act]) => make("button", { type: "button", "aria-label": name, title: name, onclick: act }, text),
-    );
-    const view = { plane, title, racing: waiting(this.announce), wanted: 0 };
-    view.choose = make("button", { type: "button", onclick: () => this.activate(panel) }, "Edit");
-    view.element = make("section", { class: "card view" }, make("div", { class: "row head" }, title, buttons, view.choose), plane.element, view.racing.element);
-    view.ask = latest(
-      (signal, follow) => this.ask(panel, follow, signal),
-      (answer) => this.answered(panel, answer),
-      (error) => this.failed(error),
-    );
+    const view = new View(this, panel);
     this.views.set(panel, view);
     this.planes.append(view.element);
     this.changedPlace(panel);
   }
 
   dropView(panel) {
-    const view = this.views.get(panel);
-    view.ask.stop();
-    view.racing.stop();
-    view.plane.stop();
-    view.element.remove();
+    this.views.get(panel).stop();
     this.views.delete(panel);
   }
 
-  async ask(panel, follow, signal) {
-    const anew = panel.stale;
-    panel.stale = false; // until it changes once more
-    try {
-      return await this.asked(panel, anew, follow, signal);
-    } catch (error) {
-      panel.stale ||= anew;
-      throw error;
-    }
-  }
-
-  async asked(panel, anew, follow, signal) {
-    const options = { signal }, view = this.views.get(panel), wanted = view.wanted;
-    const scene = anew ? await this.api.post("/lab/scene", place(panel), options) : undefined;
-    if (panel.stale) return {}; // the next question is about another place
-    const { starting } = scene ?? panel.scene;
-    for (const name of this.state.chosen) panel.settings[name] = { ...starting[name], ...panel.settings[name] };
-    const what = question(this.state, panel, this.about);
-    if (follow && panel === this.panel) what.follow = this.state.follow;
-    const answer = await this.api.post("/lab/tracks", what, options);
-    if (!answer.id) return { scene, walked: answer, follow: what.follow };
-    if (scene && !panel.stale && !signal.aborted) {
-      this.showScene(panel, scene); // at once: the race takes longer
-      view.plane.setTracks([], panel.start ?? scene.start);
-    }
-    return { scene, walked: await this.raced(view, wanted, answer, signal), follow: what.follow };
-  }
-
-  showScene(panel, scene) {
-    const { plane, title } = this.views.get(panel), first = !panel.scene;
-    panel.scene = scene;
-    title.textContent = scene.told;
-    plane.setScene(scene, this.colours, scene.told);
-    if (first && panel === this.panel) this.showControls("landscape", "optimizers");
-  }
-
-  /** The result of a race that takes longer, unless it is cancelled, or something newer is wanted. */
-  raced(view, wanted, job, signal) {
-    const begun = performance.now();
-    return view.racing.run("The race", (how) => {
-      const progress = (now) => (view.wanted !== wanted && performance.now() - begun > PATIENCE ? view.racing.stop() : how.progress(now));
-      return this.api.follow(job, { progress, signal: AbortSignal.any([how.signal, signal]) });
-    });
-  }
-
-  answered(panel, { scene, walked, follow }) {
-    if (!this.views.has(panel) || panel.stale) return;
-    const { plane } = this.views.get(panel);
+  /** A view has shown what the server answered about its panel. */
+  answered(panel) {
     this.say.textContent = "";
-    if (scene) this.showScene(panel, scene);
-    if (walked) {
-      panel.updates = walked.formulas.length ? { of: follow, formulas: walked.formulas } : null;
-      panel.walked = walked;
-      plane.time = this.time;
-      plane.setTracks(walked.tracks, panel.start ?? panel.scene.start);
-    }
     if (panel === this.panel) this.showPanel();
     this.remember();
   }
@@ -229,10 +157,7 @@ class Lab {
   }
 
   changedRun(panel, follow = true) {
-    const view = this.views.get(panel);
-    if (!view) return;
-    view.wanted += 1;
-    view.ask(follow);
+    this.views.get(panel)?.changed(follow);
   }
 
   changedAll() {
@@ -245,28 +170,6 @@ class Lab {
     this.showControls();
     this.showPanel();
     this.changedRun(panel);
-  }
-
-  zoom(panel, times) {
-    if (!panel.scene) return;
-    const [x0, x1, y0, y1] = panel.scene.window, x = (x0 + x1) / 2, y = (y0 + y1) / 2;
-    const wide = ((x1 - x0) / 2) * times, high = ((y1 - y0) / 2) * times;
-    panel.window = [x - wide, x + wide, y - high, y + high];
-    this.redrawn(panel);
-  }
-
-  /** A window of the same shape around all that was walked and the minima, but not around what diverged. */
-  fit(panel) {
-    if (!panel.walked) return;
-    const tracks = panel.walked.tracks.filter((track) => track.ended === "budget");
-    const places = [...panel.scene.minima.flat(), ...(panel.start ?? panel.scene.start), ...tracks.flatMap((track) => track.places)];
-    const [xs, ys] = [0, 1].map((axis) => places.filter((_, i) => i % 2 === axis));
-    const ends = (values) => values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
-    const [x0, x1, y0, y1] = [...ends(xs), ...ends(ys)];
-    const [wx0, wx1, wy0, wy1] = panel.scene.window, shape = (wy1 - wy0) / (wx1 - wx0);
-    const wide = 0.6 * Math.max(x1 - x0, (y1 - y0) / shape, 1e-3);
-    panel.window = [(x0 + x1) / 2 - wide, (x0 + x1) / 2 + wide, (y0 + y1) / 2 - wide * shape, (y0 + y1) / 2 + wide * shape];
-    this.redrawn(panel);
   }
 
   // ---------------------------------------------------------------- what the controls do
@@ -462,52 +365,10 @@ class Lab {
     this.seek.setAttribute("aria-valuetext", `${Math.floor(this.time)} of ${this.state.budget} evaluations`);
     this.clock.textContent = `${Math.floor(this.time)} / ${this.state.budget}`;
     if (!this.panel?.walked) return;
-    this.tellTable();
-    this.tellFormula();
-  }
-
-  tellTable() {
-    const { walked, scene } = this.panel;
-    const first = walked.tracks.filter((track) => track.start === 0);
-    const head = ["optimizer", "settings", "evaluations", "w1", "w2", "loss above the lowest", "state"];
-    const rows = first.map((track) => {
-      const step = stepsAt(track, this.time), done = step === track.evaluations.length - 1;
-      const told = track.ended === "budget" ? (done ? "done" : "walks") : done ? track.ended : "walks";
-      const numbers = [track.evaluations[step], track.places[2 * step], track.places[2 * step + 1], track.losses[step]];
-      const row = walked.rows.find((one) => one.optimizer === track.name);
-      const swatch = make("span", { class: "swatch" });
-      swatch.style.background = readable(this.colours[track.name]);
-      const cells = [row.settings, ...numbers.map((value) => (value == null ? "∞" : String(Number(value.toPrecision(4))))), told];
-      return make("tr", {}, make("th", { scope: "row", class: "words" }, swatch, track.name), cells.map((cell, i) => make("td", { class: i === 0 || i === 5 ? "words" : "" }, cell)));
-    });
-    const caption = make("caption", {}, `${scene.told}${this.state.starts > 1 ? ", the first of " + this.state.starts + " starts" : ""}`);
-    this.table.replaceChildren(make("table", {}, caption, make("thead", {}, make("tr", {}, head.map((name, i) => make("th", { scope: "col", class: i === 1 || i === 6 ? "words" : "" }, name)))), make("tbody", {}, rows)));
-  }
-
-  tellFormula() {
-    const { walked, updates } = this.panel;
-    if (!this.followChoice) {
-      this.followChoice = make("select", { "aria-label": "Optimizer whose update is shown", onchange: () => {
-        this.state.follow = this.followChoice.value;
-        this.changedRun(this.panel);
-      } });
-      this.formulaText = make("div", { class: "update" });
-      this.formula.append(make("div", { class: "row head" }, make("h2", {}, "The update, with its numbers"), this.followChoice), this.formulaText);
-    }
-    const names = this.state.chosen.join();
-    if (this.followNames !== names) {
-      this.followNames = names;
-      this.followChoice.replaceChildren(...this.state.chosen.map((name) => make("option", { value: name }, name)));
-    }
-    this.followChoice.value = this.state.follow;
-    const track = walked.tracks.find((one) => one.name === this.state.follow && one.start === 0);
-    if (!track || updates?.of !== this.state.follow) {
-      this.formulaText.replaceChildren(make("p", { class: "note" }, track ? "Being computed, or waiting for the start to be let go." : "Choose an optimizer."));
-      return;
-    }
-    const last = updates.formulas.length - 1, step = Math.min(stepsAt(track, this.time), last), formula = updates.formulas[step];
-    const lines = formula ? formula.split("; ").map((line) => make("code", {}, line)) : [make("p", { class: "note" }, "The start: no step has been taken.")];
-    this.formulaText.replaceChildren(make("p", {}, `Step ${step} of ${last}`), ...lines);
+    const { walked, scene, updates } = this.panel, { starts, chosen, follow } = this.state;
+    const caption = `${scene.told}${starts > 1 ? ", the first of " + starts + " starts" : ""}`;
+    this.table.replaceChildren(whereTable(walked, this.time, this.colours, caption));
+    this.update.show(walked, updates, this.time, chosen, follow);
   }
 
   /** Let the address say what is shown. */
