@@ -137,6 +137,14 @@ def test_every_chart_is_drawn_in_both_themes(name: str) -> None:
     assert shape[0] == shape[1]  # one specification: the themes differ in colours alone
 
 
+@pytest.mark.parametrize("value", [2.298, 8.4, 0.0, -3.0])
+def test_an_axis_with_one_value_has_numbers_that_are_true(value: float) -> None:
+    svg = charts.to_svg(charts.loss_curve([{"epoch": 1, "loss": value}]), "loss")
+    texts = [text.replace("\u2212", "-") for text in re.findall(r">([\d.\u2212]+)</text>", svg)]
+    ticks = [float(text) for text in texts]
+    assert min(ticks[1:]) < value < max(ticks[1:])  # the first is the epoch's
+
+
 def _ends(element: ElementTree.Element, x: float = 0.0) -> Iterator[tuple[float, str]]:
     """Where texts begin whose end is fixed, if their letters are as wide as letters become."""
     moved = re.match(r"translate\((-?[\d.]+)", element.get("transform", ""))

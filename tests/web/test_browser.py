@@ -253,6 +253,14 @@ def test_a_broken_link_is_told_in_words(page: Any, served: Served, words: str) -
         page.locator(".wrong:visible").first.wait_for()
 
 
+def test_a_link_within_the_room_is_followed(page: Any, served: Served) -> None:
+    page.goto(f"{served.address}#design?net=resnet50")
+    page.get_by_text("25,557,032").first.wait_for()
+    page.evaluate("location.hash = '#design?net=resnet18'")
+    page.get_by_text("11,689,512").first.wait_for()
+    assert page.locator("h1").count() == 1
+
+
 def test_without_a_calibration_it_says_how(page: Any, served: Served) -> None:
     opened(page, served)
     page.get_by_text("netwright calibrate").first.wait_for()

@@ -192,6 +192,25 @@ def test_tuning_can_be_cancelled(page: Any, served: Served) -> None:
     assert "not tuned" in page.locator(".controls").inner_text()
 
 
+def test_what_is_cancelled_before_its_start_is_answered_is_cancelled(page: Any, served: Served) -> None:
+    opened(page, served, "?p=canyon&o=sgd,momentum,nesterov,adam&budget=1000")
+    page.evaluate(
+        """() => {
+          const real = window.fetch;
+          window.fetch = async (...asked) => {
+            const answer = await real(...asked);
+            if (String(asked[0]).endsWith("/lab/tune")) await new Promise((done) => setTimeout(done, 1000));
+            return answer;
+          };
+        }"""
+    )
+    page.get_by_role("button", name="Tune on this landscape").click()
+    page.wait_for_selector("progress")
+    with page.expect_response(lambda answer: answer.url.endswith("/cancel")) as cancelled:
+        page.get_by_role("button", name="Cancel").click()
+    assert cancelled.value.ok
+
+
 def test_by_touch(page: Any, served: Served) -> None:
     page.set_viewport_size({"width": 390, "height": 900})
     opened(page, served)

@@ -18,6 +18,7 @@ import netwright as nw
 from netwright.files import read_json
 from netwright.graph.values import plain_value
 from netwright.report.diagram.draw import draw
+from netwright.studies.asked import Effort
 from netwright.web import shelf as module
 from netwright.web.shelf import RUN, STUDY, Shelf
 from netwright.web.tickets import Tickets
@@ -97,6 +98,18 @@ def test_a_run_is_what_its_files_say(served: Served, root: Path) -> None:
     assert told["design"] == plain_value(PageTiny())
     assert told["report"]
     assert set(told["charts"]) == {"accuracy", "loss", "rate"}
+
+
+@pytest.mark.slow
+def test_what_a_design_command_tried_is_shown(tmp_path: Path) -> None:
+    effort = Effort(trials=2, trial_epochs=1, epochs=1)
+    nw.design("digits", macs="300K", out=tmp_path / "root" / "design", effort=effort, progress=QUIET)
+    result = read_json(tmp_path / "root" / "design" / "result.json")["search"]
+    with serving(tmp_path / "root") as served:
+        told = served.get(f"/studies/run/{named(served, 'design')['id']}")
+    tried = [(one["number"], one["macs"], one["params"], one["validation_accuracy"]) for one in result["candidates"]]
+    assert [tuple(one.values()) for one in told["candidates"]] == tried
+    assert "candidates" in told["charts"]
 
 
 def test_a_report_is_shown_by_an_address_that_ends_and_reaches_nothing(served: Served, root: Path) -> None:

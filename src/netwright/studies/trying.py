@@ -173,10 +173,10 @@ class _Trying:
                 progress.say(f"{title} is left out: {error}")
                 return
             curve = [asdict(epoch) for epoch in before[1]]
-            write_json(kept, {"design": to_json(design, None), "trained": decided._asdict(), "curve": curve})
+            told = {"macs": graph.macs, "params": graph.params}  # for who looks on
+            write_json(kept, {"design": to_json(design, None), **told, "trained": decided._asdict(), "curve": curve})
         self.tried.append(Candidate(number, design, *graph.totals, *before))
-        told = f"{graph.macs:,} macs, validation accuracy {100 * self.tried[-1].accuracy:.1f} %"
-        progress.say(f"candidate {number}: {told}")
+        progress.say(f"candidate {number}: {graph.macs:,} macs, validation accuracy {100 * self.tried[-1].accuracy:.1f} %")
 
     def _decided(self, design: Design) -> tuple[Training, float]:
         """Epochs and pictures of a design, and the seconds that count against the search's end (0: it is begun anyway)."""

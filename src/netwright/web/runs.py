@@ -57,8 +57,11 @@ def _candidates(found: Found) -> list[Plain]:
     for path in sorted(folder.glob("[0-9]*.json"))[:MOST_CANDIDATES] if folder.is_dir() else []:
         inside = found.file("work", "candidates", path.name)
         plain = _plain(inside) if inside is not None else {}
-        if _numbers(plain, "number", "macs", "params", "accuracy"):
-            tried.append({name: plain[name] for name in ("number", "macs", "params", "accuracy")})
+        curve = plain.get("curve")
+        last = curve[-1] if isinstance(curve, list) and curve and isinstance(curve[-1], dict) else {}
+        if path.stem.isdigit() and _numbers(plain, "macs", "params") and _numbers(last, "validation"):
+            costs = {name: plain[name] for name in ("macs", "params")}
+            tried.append({"number": int(path.stem), **costs, "accuracy": last["validation"]})
     return tried
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -33,6 +34,14 @@ def _epochs(rows: Rows) -> alt.X:
     return alt.X("epoch:Q", title="epoch", axis=axis, scale=alt.Scale(nice=False))
 
 
+def _across(found: Sequence[float]) -> alt.Scale:
+    """From the least to the most; a single value gets room to both sides, so that its axis has numbers that are true."""
+    if not found or max(found) > min(found):
+        return alt.Scale(zero=False, nice=True)
+    room = 0.1 * abs(found[0]) or 1.0
+    return alt.Scale(domain=[found[0] - room, found[0] + room])
+
+
 def learning_curve(epochs: Rows, held_out: float | None = None) -> Chart:
     """Accuracy (%) after each epoch, and the held-out accuracy (%) at the end, where it was measured, as a diamond.
 
@@ -44,7 +53,7 @@ def learning_curve(epochs: Rows, held_out: float | None = None) -> Chart:
     shown = [name for name in _MEASURED if name in {row["measured on"] for row in [*epochs, *end]}]
     scale = alt.Scale(domain=shown, range=[_MEASURED[name] for name in shown])
     colour = alt.Color("measured on:N", scale=scale, legend=alt.Legend(orient="bottom", title=None, labelLimit=300))
-    y = alt.Y("accuracy:Q", title="accuracy (%)", scale=alt.Scale(zero=False, nice=True))
+    y = alt.Y("accuracy:Q", title="accuracy (%)", scale=_across([row["accuracy"] for row in [*epochs, *end]]))
     told: list[Any] = ["measured on:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
     base = alt.Chart(values(epochs)).encode(x=_epochs(epochs), y=y, color=colour, tooltip=told)
     layers = [base.mark_line(point=len(epochs) < _FEW)]
@@ -56,14 +65,14 @@ def learning_curve(epochs: Rows, held_out: float | None = None) -> Chart:
 
 def loss_curve(epochs: Rows) -> Chart:
     """The training loss (nats) of each epoch: rows of `epoch`, `loss`."""
-    y = alt.Y("loss:Q", title="training loss (nats)", scale=alt.Scale(zero=False, nice=True))
+    y = alt.Y("loss:Q", title="training loss (nats)", scale=_across([row["loss"] for row in epochs]))
     line = alt.Chart(values(epochs)).mark_line(point=len(epochs) < _FEW, color=BLUE)
     return themed(line.encode(x=_epochs(epochs), y=y, tooltip=["epoch:Q", "loss:Q"]).properties(width=WIDTH, height=HEIGHT))
 
 
 def trial_curves(epochs: Rows, chosen: str = "") -> Chart:
     """Accuracy (%) of several trainings over their epochs: rows of `trial`, `epoch`, `accuracy`; the `chosen` one stands out."""
-    y = alt.Y("accuracy:Q", title="validation accuracy (%)", scale=alt.Scale(zero=False, nice=True))
+    y = alt.Y("accuracy:Q", title="validation accuracy (%)", scale=_across([row["accuracy"] for row in epochs]))
     told: list[Any] = ["trial:N", "epoch:Q", alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".2f")]
 
     def lines(rows: Rows) -> Chart:

@@ -79,7 +79,8 @@ export function makeApi(watch) {
   /** Follow a long action that was started (by any answer with its `id`). `options.progress` gets {done, total, word}. */
   async function follow(job, { progress = () => {}, signal } = {}) {
     const cancel = () => post(`/jobs/${job.id}/cancel`, {}).catch(() => {});
-    signal?.addEventListener("abort", cancel, { once: true });
+    if (signal?.aborted) cancel(); // while the answer with the job's id was on its way
+    else signal?.addEventListener("abort", cancel, { once: true });
     try {
       for (;;) {
         if (job.state === "done") return job.result;

@@ -30,11 +30,12 @@ function linkOf(room) {
   };
 }
 
-async function open() {
+async function open(event) {
   const name = location.hash.slice(1).split("?")[0];
   if (name === "main") return;
   const room = ROOMS.includes(name) ? name : "design";
-  if (room === shown) return;
+  const followed = event && room !== "lab" && location.hash.includes("?"); // the lab follows its own
+  if (room === shown && !followed) return;
   shown = room;
   unmount();
   unmount = () => {};

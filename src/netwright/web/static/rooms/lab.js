@@ -278,7 +278,7 @@ class Lab {
     this.remember(true);
     try {
       await navigator.clipboard.writeText(this.link.address());
-      this.announce("The link is copied: it opens the lab as it is now, with the address's own token.");
+      this.announce("The link is copied: it opens the lab as it is now, in a page that has the token.");
     } catch {
       this.announce("The browser does not let the page copy: the link stands in its address bar.");
     }

@@ -181,7 +181,7 @@ class Predict {
     const key = JSON.stringify([picture, kind, name]);
     if (!this.maps.has(key)) {
       const made = await this.mapping.run(`${titleOf(kind)} of ${name}`, async (how) => {
-        const answer = await this.api.post("/predict/map", { picture, kind, class: name }, { signal: how.signal });
+        const answer = await this.api.post("/predict/map", { picture, kind, class: name }); // not aborted: its id is needed to cancel it
         return answer.id ? this.api.follow(answer, how) : answer;
       });
       if (!made) return;
