@@ -72,7 +72,9 @@ def test_a_lost_server_is_told_and_found_again(new_page: Any, tmp_path: Path) ->
 # ---------------------------------------------------------------- the Design room
 
 
-def test_a_network_is_chosen_by_mouse(page: Any, served: Served) -> None:
+@pytest.mark.parametrize("width", [390, 1600])
+def test_a_network_is_chosen_by_mouse(page: Any, served: Served, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
     opened(page, served)
     box = page.get_by_role("combobox", name="Network")
     box.click()
@@ -83,7 +85,9 @@ def test_a_network_is_chosen_by_mouse(page: Any, served: Served) -> None:
     assert "net=efficientnet_b0" in page.url
 
 
-def test_a_network_is_chosen_by_keyboard(page: Any, served: Served) -> None:
+@pytest.mark.parametrize("width", [390, 1600])
+def test_a_network_is_chosen_by_keyboard(page: Any, served: Served, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
     opened(page, served)
     costs(page, 4_089_184_256)
     box = page.get_by_role("combobox", name="Network")

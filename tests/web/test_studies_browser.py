@@ -34,7 +34,9 @@ def opened(page: Any, served: Served, words: str = "") -> None:
     page.locator(".found button").first.wait_for()
 
 
-def test_a_study_is_opened_by_mouse_and_a_trial_of_it(page: Any, served: Served, study: nw.Study) -> None:
+@pytest.mark.parametrize("width", [390, 1600])
+def test_a_study_is_opened_by_mouse_and_a_trial_of_it(page: Any, served: Served, study: nw.Study, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
     opened(page, served)
     page.get_by_role("button", name=HOSTILE).click()
     page.get_by_role("heading", name=HOSTILE).wait_for()
@@ -54,7 +56,9 @@ def test_a_study_is_opened_by_mouse_and_a_trial_of_it(page: Any, served: Served,
     page.get_by_text(f"{nw.cost(best.design).macs:,}").first.wait_for()
 
 
-def test_a_study_is_walked_through_by_keyboard(page: Any, served: Served, study: nw.Study) -> None:
+@pytest.mark.parametrize("width", [390, 1600])
+def test_a_study_is_walked_through_by_keyboard(page: Any, served: Served, study: nw.Study, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
     opened(page, served)
     page.get_by_label("Filter by name").focus()
     page.keyboard.type("onerror")
